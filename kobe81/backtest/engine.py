@@ -1,0 +1,291 @@
+"""The backtest: strategies answer block by block, the kernel follows every signal, an account picks its trades."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kobe81.backtest import kernel
+from kobe81.backtest.results import Curve, Trades
+from kobe81.core.bars import Bars, Floats, Ints
+from kobe81.core.errors import DataError, UsageError, unknown_name
+from kobe81.core.fees import rates
+from kobe81.core.params import check_bounds, param
+from kobe81.core.signals import Signals
+from kobe81.indicators import prior, rolling_std
+from kobe81.strategies import Strategy
+
+if TYPE_CHECKING:
+    import polars as pl
+
+MODES = ("portfolio", "independent")
+COSTS = ("us", "none")
+SIZINGS = ("notional", "fraction", "risk", "volatility")
+"""In the order of the kernel's codes."""
+TRADING_DAYS = 252
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who trades: with what money, in what size, at what cost. Source: spec.md, Fills in a backtest."""
+
+    mode: str = param("portfolio", None, None, "portfolio: shared cash; independent: every symbol on its own")
+    cash: float = param(100_000.0, 1.0, 1e12, "dollars at the start")
+    max_positions: int = param(20, 1, 10_000, "open positions at most (portfolio)")
+    sizing: str = param("notional", None, None, "notional, fraction, risk or volatility")
+    notional: float = param(1_000.0, 1.0, 1e12, "dollars per trade (sizing notional)")
+    size: float = param(0.02, 1e-6, 10.0, "share of equity per trade: invested (fraction), lost at the stop (risk), "
+                                          "or moved in a year (volatility)")
+    slippage_bps: float = param(5.0, 0.0, 1_000.0, "basis points by which every fill is worse than the price seen")
+    costs: str = param("us", None, None, "us: SEC and FINRA fees on sells, by date; none")
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+        for name, known in (("mode", MODES), ("costs", COSTS), ("sizing", SIZINGS)):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
+
+    @property
+    def sizing_code(self) -> int:
+        """The kernel's number for the sizing."""
+        return SIZINGS.index(self.sizing)
+
+    @property
+    def amount(self) -> float:
+        """What the sizing multiplies or divides: dollars for notional, a fraction for the others."""
+        return self.notional if self.sizing == "notional" else self.size
+
+
+class Windows(NamedTuple):
+    """Half-open ranges of sessions, ascending: starts and ends, int64 each."""
+
+    starts: Ints
+    ends: Ints
+
+    @classmethod
+    def whole(cls, bars: Bars) -> Windows:
+        """One window over everything."""
+        return cls(np.zeros(1, np.int64), np.full(1, len(bars.sessions), np.int64))
+
+
+def compute_signals(bars: Bars, strategies: Sequence[Strategy]) -> list[Signals]:
+    """The signals of each strategy, computed block by block on all cores; ordered by bar."""
+    blocks = list(bars.blocks())
+
+    def answer(block: tuple[int, Bars]) -> list[Signals]:
+        return [strategy.generate_signals(block[1]) for strategy in strategies]
+
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(blocks) or 1)) as pool:
+        answers = list(pool.map(answer, blocks))
+    if not answers:
+        raise DataError("no bars to compute signals on")
+    return [Signals.join([(start, part[i]) for (start, _), part in zip(blocks, answers, strict=True)])
+            for i in range(len(strategies))]
+
+
+@dataclass(frozen=True, eq=False)
+class Followed:
+    """Every signal with the exit it would have, and its fills with slippage; one array element per signal."""
+
+    signals: Signals
+    symbol: NDArray[np.int32]
+    session: NDArray[np.int32]
+    entry_session: NDArray[np.int32]
+    refusal: NDArray[np.int8]
+    exit_row: Ints
+    reason: NDArray[np.int8]
+    at_open: NDArray[np.bool_]
+    fill: Floats
+    exit_fill: Floats
+    never: int
+
+    @classmethod
+    def of(cls, bars: Bars, signals: Signals, hold: int, slippage_bps: float) -> Followed:
+        symbol = bars.symbol_index[signals.bar]
+        o, h, lo, c = (np.asarray(getattr(bars, f)) for f in ("open", "high", "low", "close"))
+        refusal, exit_row, price, reason, at_open = kernel.outcomes(
+            signals.bar, signals.side, signals.stop, signals.take_profit, bars.offsets, symbol, o, h, lo, c, hold)
+        worse = 1.0 + signals.side * (slippage_bps / 10_000.0)
+        after = np.minimum(signals.bar + 1, len(o) - 1)
+        never = len(bars.sessions)
+        enters = np.where(refusal == kernel.NO_NEXT_BAR, np.int32(never), bars.session[after])
+        return cls(signals, symbol, bars.session[signals.bar], enters, refusal, exit_row, reason, at_open,
+                   o[after] * worse, price * (2.0 - worse), never)
+
+    @cached_property
+    def queue(self) -> tuple[Ints, Ints, Ints]:
+        """For the shared account: signals by entry session, first of each session, signals before each session."""
+        order, first = kernel.by_session(self.entry_session, self.never)
+        own = np.bincount(self.session[self.entry_session < self.never], minlength=self.never)
+        return order, first, np.concatenate([[0], np.cumsum(own)]).astype(np.int64)
+
+
+class Selection(NamedTuple):
+    """The signals that became trades: position among the signals, window, shares; and counts [windows, refusals]."""
+
+    signal: Ints
+    window: Ints
+    qty: Floats
+    counts: NDArray[np.int64]
+
+
+def fee_table(bars: Bars, account: Account) -> Floats:
+    """float64 [3, sessions]: SEC rate per dollar sold, TAF per share sold, its cap per trade."""
+    if account.costs == "none":
+        return np.zeros((3, len(bars.sessions)))
+    return np.stack(rates(bars.sessions))
+
+
+def _volatility(bars: Bars, signals: Signals, account: Account) -> Floats:
+    """Annual volatility of the 20 bars up to each signal, where the sizing asks for it; else ones."""
+    if account.sizing != "volatility":
+        return np.ones(len(signals))
+    parts = [np.asarray(rolling_std(block.close / prior(block.close) - 1.0, 20)) for _, block in bars.blocks()]
+    annual: Floats = np.concatenate(parts)[signals.bar] * np.sqrt(TRADING_DAYS)
+    return annual
+
+
+def select(bars: Bars, followed: Followed, account: Account, windows: Windows, fees: Floats) -> Selection:
+    """The trades an account makes of the signals, in each window from flat with its full cash."""
+    signals = followed.signals
+    counts = np.zeros((len(windows.starts), len(kernel.REFUSALS) + 1), np.int64)
+    volatility = _volatility(bars, signals, account)
+    size = (account.sizing_code, account.amount)
+    if account.mode == "independent":
+        qty = kernel.quantities(*size, account.cash, followed.fill, signals.stop, volatility)
+        chosen = kernel.select_independent(*windows, signals.bar, followed.symbol, followed.session, followed.refusal,
+                                           followed.exit_row, qty, counts)
+        return Selection(*chosen, counts)
+    late = followed.session[followed.refusal == kernel.NO_NEXT_BAR]
+    counts[:, kernel.NO_NEXT_BAR] = [np.sum((late >= a) & (late < b)) for a, b in zip(*windows, strict=True)]
+    chosen = kernel.select_portfolio(
+        *windows, *followed.queue, signals.bar, followed.symbol, followed.session, bars.session,
+        np.asarray(bars.close), signals.side, signals.score, signals.stop, volatility, followed.refusal, followed.fill,
+        followed.exit_row, followed.exit_fill, followed.at_open, fees, account.cash, account.max_positions, *size,
+        len(bars.symbols), counts)
+    return Selection(*chosen, counts)
+
+
+class Fills(NamedTuple):
+    """What marking a trade to market needs, one element per trade: rows, side, shares, prices with slippage."""
+
+    entry: Ints
+    exit: Ints
+    side: NDArray[np.int8]
+    qty: Floats
+    fill: Floats
+    exit_fill: Floats
+
+    @classmethod
+    def chosen(cls, followed: Followed, signal: Ints, qty: Floats) -> Fills:
+        """The fills of the chosen signals."""
+        return cls(followed.signals.bar[signal] + 1, followed.exit_row[signal], followed.signals.side[signal], qty,
+                   followed.fill[signal], followed.exit_fill[signal])
+
+    @classmethod
+    def of(cls, trades: Trades) -> Fills:
+        """The fills of finished trades."""
+        return cls(trades.entry, trades.exit, trades.side, trades.qty, trades.entry_price, trades.exit_price)
+
+    def fees(self, bars: Bars, fees: Floats) -> Floats:
+        """float64 [2, trades]: dollars paid at the entry and at the exit."""
+        paid: Floats = kernel.trade_fees(self.side, self.qty, self.fill, self.exit_fill, bars.session[self.entry],
+                                         bars.session[self.exit], fees)
+        return paid
+
+
+def daily_changes(bars: Bars, fills: Fills, place: Ints, base: Ints, width: int, fees: Floats) -> Floats:
+    """float64 [4, curves, width]: daily changes of profit, gross value, capital tied up and open positions.
+
+    place: the curve each trade belongs to; base: the session at which each curve begins.
+    """
+    daily = np.zeros((4, len(base), width))
+    kernel.mark(place, base, *fills, fills.fees(bars, fees), bars.session, np.asarray(bars.close), daily)
+    return daily
+
+
+def make_curve(daily: Floats, dates: NDArray[np.int32], cash: float) -> Curve:
+    """The equity curve of one account from its daily changes [4, sessions]."""
+    profit, gross, tied, positions = np.cumsum(daily, axis=1)
+    flat = positions < 0.5
+    equity = cash + profit
+    tied, gross = np.where(flat, 0.0, tied), np.where(flat, 0.0, gross)
+    return Curve(dates, equity, equity - tied, gross / equity, cash)
+
+
+def make_trades(bars: Bars, followed: Followed, chosen: Selection, fees: Floats) -> tuple[Trades, Ints]:
+    """The chosen trades with everything known about them, and their windows; by window, entry session, symbol."""
+    order = np.lexsort((followed.symbol[chosen.signal], followed.entry_session[chosen.signal], chosen.window))
+    k = chosen.signal[order]
+    fills, signals = Fills.chosen(followed, k, chosen.qty[order]), followed.signals
+    mae, mfe = kernel.excursions(fills.entry, fills.exit, fills.side, followed.reason[k], fills.fill, fills.exit_fill,
+                                 np.asarray(bars.high), np.asarray(bars.low))
+    trades = Trades(signal=signals.bar[k], entry=fills.entry, exit=fills.exit, side=fills.side, qty=fills.qty,
+                    entry_price=fills.fill, exit_price=fills.exit_fill, stop=signals.stop[k],
+                    target=signals.take_profit[k], score=signals.score[k], fees=fills.fees(bars, fees).sum(axis=0),
+                    reason=followed.reason[k], mae=mae, mfe=mfe)
+    return trades, chosen.window[order]
+
+
+@dataclass(frozen=True, eq=False)
+class Backtest:
+    """One strategy, one account, one set of bars: what it did."""
+
+    bars: Bars
+    strategy: Strategy
+    account: Account
+    signals: Signals
+    fills: Trades
+    curve: Curve
+    refusals: dict[str, int]
+
+    @cached_property
+    def trades(self) -> pl.DataFrame:
+        """The trades, one row each, with the columns of trade_list.csv."""
+        return self.fills.to_frame(self.bars, self.strategy.name)
+
+    @cached_property
+    def equity(self) -> pl.DataFrame:
+        """The equity curve, one row per session, with the columns of equity_curve.csv."""
+        return self.curve.to_frame()
+
+
+def check_length(bars: Bars, strategy: Strategy) -> None:
+    """Raise DataError where no symbol has the bars for one signal and one entry."""
+    longest = int(np.diff(bars.offsets).max()) if len(bars) else 0
+    if longest < strategy.warmup + 1:
+        raise DataError(f"{bars.origin.source}: the longest symbol has {longest} bars; {strategy.name} needs at least "
+                        f"{strategy.warmup + 1} ({strategy.warmup} before its first signal can stand, 1 to enter on). "
+                        f"Give a longer span or smaller windows (--set trend=...)")
+
+
+def run_signals(bars: Bars, strategy: Strategy, account: Account, signals: Signals) -> Backtest:
+    """The backtest of signals already computed."""
+    defined = np.isfinite(signals.stop) & np.isfinite(signals.score) & np.isfinite(signals.entry)
+    if not defined.all():
+        where = int(signals.bar[np.argmin(defined)])
+        raise UsageError(f"{strategy.name} gave a signal without a finite entry, stop or score at row {where}; "
+                         f"mend the strategy so that undefined inputs give no signal")
+    followed = Followed.of(bars, signals, strategy.hold, account.slippage_bps)
+    fees = fee_table(bars, account)
+    chosen = select(bars, followed, account, Windows.whole(bars), fees)
+    trades, window = make_trades(bars, followed, chosen, fees)
+    daily = daily_changes(bars, Fills.of(trades), window, np.zeros(1, np.int64), len(bars.sessions), fees)
+    refusals = {text: int(chosen.counts[0, code]) for code, text in kernel.REFUSALS.items()}
+    return Backtest(bars, strategy, account, signals, trades, make_curve(daily[:, 0], bars.sessions, account.cash),
+                    refusals)
+
+
+def backtest(bars: Bars, strategy: Strategy, account: Account | None = None) -> Backtest:
+    """Trade a strategy over all bars. DataError where the bars are too few for one signal."""
+    check_length(bars, strategy)
+    return run_signals(bars, strategy, account or Account(), compute_signals(bars, [strategy])[0])
+
+

@@ -1,0 +1,322 @@
+"""The compiled heart of the backtest, in three steps that each read the bars once.
+
+`outcomes` follows every signal to its exit as if it were the only one; that needs nothing but the symbol's own bars.
+`select_independent` and `select_portfolio` then decide which signals become trades, and of what size. `mark` turns
+trades into daily profit. A walk-forward runs the first step once and the others once per window.
+
+Rows are positions in the bars; sessions are positions in the union of all dates. Source: spec.md, Fills in a backtest.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Final
+
+import numpy as np
+from numba import njit
+
+STOP, TARGET, TIME, END = 0, 1, 2, 3
+"""Why a trade left; positions in results.EXIT_REASONS."""
+
+OPEN, NO_NEXT_BAR, GAPPED, BUSY, NO_SLOT, NO_CASH, TOO_DEAR = 0, 1, 2, 3, 4, 5, 6
+REFUSALS: Final = {
+    NO_NEXT_BAR: "no next bar to enter on",
+    GAPPED: "gapped through the stop",
+    BUSY: "already in a position",
+    NO_SLOT: "no free slot",
+    NO_CASH: "not enough cash",
+    TOO_DEAR: "one share costs more than the order",
+}
+NOTIONAL, FRACTION, RISK, VOLATILITY = 0, 1, 2, 3
+"""Sizing: dollars, fraction of equity, fraction of equity at risk to the stop, annual volatility to carry."""
+
+CASH, EQUITY = 0, 1
+"""Positions in the purse of a shared account."""
+
+compiled = njit(nogil=True, cache=True, error_model="numpy")
+
+
+@compiled
+def outcomes(bar: Any, side: Any, stop: Any, target: Any, offsets: Any, symbol: Any, open_: Any, high: Any, low: Any,
+             close: Any, hold: int) -> Any:
+    """Follow each signal to its exit. Arrays per signal; prices before slippage.
+
+    Returns (refusal int8, exit row int64, exit price, reason int8, at_open bool): whether the exit was a gap at the
+    open, before that session's entries.
+    """
+    n = len(bar)
+    refusal, exit_row = np.zeros(n, np.int8), np.zeros(n, np.int64)
+    price, reason, at_open = np.zeros(n), np.zeros(n, np.int8), np.zeros(n, np.bool_)
+    for k in range(n):
+        entry, last = bar[k] + 1, offsets[symbol[k] + 1] - 1
+        up = side[k] > 0
+        exit_row[k] = bar[k]
+        if entry > last:
+            refusal[k] = NO_NEXT_BAR
+            continue
+        if not (open_[entry] > stop[k] if up else open_[entry] < stop[k]):
+            refusal[k] = GAPPED
+            continue
+        final = min(entry + hold - 1, last)
+        reason[k], exit_row[k], price[k] = TIME if final == entry + hold - 1 else END, final, close[final]
+        for i in range(entry, final + 1):
+            gapped = i > entry and (open_[i] <= stop[k] if up else open_[i] >= stop[k])
+            if gapped or (low[i] <= stop[k] if up else high[i] >= stop[k]):
+                reason[k], exit_row[k], at_open[k] = STOP, i, gapped
+                price[k] = open_[i] if gapped else stop[k]
+                break
+            if high[i] >= target[k] if up else low[i] <= target[k]:
+                reason[k], exit_row[k] = TARGET, i
+                price[k] = max(open_[i], target[k]) if up else min(open_[i], target[k])
+                break
+    return refusal, exit_row, price, reason, at_open
+
+
+@compiled
+def select_independent(starts: Any, ends: Any, bar: Any, symbol: Any, own: Any, refusal: Any, exit_row: Any,
+                       quantity: Any, counts: Any) -> Any:
+    """The signals each symbol trades on its own, window by window.
+
+    starts, ends: sessions of the windows, ascending; a signal belongs to a window by its own session. bar and symbol
+    are ordered by symbol, then bar. counts [windows, refusals] is added to. Returns (signal, window, quantity).
+    """
+    chosen, windows = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
+    n, begin = len(bar), 0
+    while begin < n:
+        end = begin
+        while end < n and symbol[end] == symbol[begin]:
+            end += 1
+        first = begin
+        for w in range(len(starts)):
+            while first < end and own[first] < starts[w]:
+                first += 1
+            free_from, k = np.int64(-1), first
+            while k < end and own[k] < ends[w]:
+                why = BUSY if bar[k] < free_from else refusal[k]
+                if why == OPEN and not (quantity[k] >= 1.0):
+                    why = TOO_DEAR
+                if why == OPEN:
+                    chosen.append(np.int64(k))
+                    windows.append(np.int64(w))
+                    free_from = exit_row[k]
+                counts[w, why] += 1
+                k += 1
+        begin = end
+    signal = np.array(chosen, np.int64)
+    return signal, np.array(windows, np.int64), quantity[signal]
+
+
+@compiled
+def by_session(key: Any, sessions: int) -> Any:
+    """A stable counting sort by session: (order, first position of each session). Keys >= sessions come last."""
+    first = np.zeros(sessions + 2, np.int64)
+    for d in key:
+        first[min(d, sessions) + 1] += 1
+    for d in range(sessions + 1):
+        first[d + 1] += first[d]
+    place, order = first.copy(), np.empty(len(key), np.int64)
+    for k in range(len(key)):
+        d = min(key[k], sessions)
+        order[place[d]] = k
+        place[d] += 1
+    return order, first
+
+
+@compiled
+def shares(sizing: int, size: float, equity: float, fill: float, stop: float, volatility: float) -> float:
+    """Whole shares for an order: floor(budget / what one share uses of it); 0 where that is undefined."""
+    if sizing == NOTIONAL:
+        return math.floor(size / fill)
+    uses = fill
+    if sizing == RISK:
+        uses = abs(fill - stop)
+    elif sizing == VOLATILITY:
+        uses = fill * volatility
+    return math.floor(size * equity / uses) if uses > 0.0 and equity > 0.0 else 0.0
+
+
+@compiled
+def quantities(sizing: int, size: float, equity: float, fill: Any, stop: Any, volatility: Any) -> Any:
+    """`shares` for each signal at one equity."""
+    out = np.empty(len(fill))
+    for k in range(len(fill)):
+        out[k] = shares(sizing, size, equity, fill[k], stop[k], volatility[k])
+    return out
+
+
+@compiled
+def sell_fee(session: int, qty: float, price: float, fees: Any) -> float:
+    """Fees of selling on a session; fees [3, sessions]: rate per dollar, dollars per share, cap of the latter."""
+    return fees[0, session] * qty * price + min(fees[1, session] * qty, fees[2, session])
+
+
+@compiled
+def trade_fees(side: Any, qty: Any, fill: Any, exit_fill: Any, entry_session: Any, exit_session: Any, fees: Any) -> Any:
+    """Fees paid (on entry, on exit) by each trade: a long sells at its exit, a short at its entry."""
+    paid = np.zeros((2, len(qty)))
+    for k in range(len(qty)):
+        if side[k] > 0:
+            paid[1, k] = sell_fee(exit_session[k], qty[k], exit_fill[k], fees)
+        else:
+            paid[0, k] = sell_fee(entry_session[k], qty[k], fill[k], fees)
+    return paid
+
+
+@compiled
+def _leave(day: int, gapped: bool, held: int, slot: Any, qty: Any, row: Any, purse: Any, side: Any, fill: Any,
+           exit_session: Any, exit_fill: Any, at_open: Any, fees: Any) -> int:
+    """Close the positions that leave on `day`, at the open or after it; returns how many are still held."""
+    p = 0
+    while p < held:
+        k = slot[p]
+        if exit_session[k] != day or at_open[k] != gapped:
+            p += 1
+            continue
+        if side[k] > 0:
+            purse[CASH] += qty[p] * exit_fill[k] - sell_fee(day, qty[p], exit_fill[k], fees)
+        else:
+            purse[CASH] += qty[p] * (2.0 * fill[k] - exit_fill[k])
+        held -= 1
+        slot[p], qty[p], row[p] = slot[held], qty[held], row[held]
+    return held
+
+
+@compiled
+def _best(waiting: Any, n: int, score: Any, symbol: Any) -> int:
+    """The position in waiting[:n] with the highest score; of equals the first symbol."""
+    best = 0
+    for j in range(1, n):
+        a, b = waiting[j], waiting[best]
+        if score[a] > score[b] or (score[a] == score[b] and symbol[a] < symbol[b]):
+            best = j
+    return best
+
+
+@compiled
+def _equity(day: int, held: int, slot: Any, qty: Any, row: Any, cash: float, side: Any, fill: Any, exit_row: Any,
+            session: Any, close: Any) -> float:
+    """Cash and positions at the close of `day`; moves each position's row to its last bar until then."""
+    equity = cash
+    for p in range(held):
+        k = slot[p]
+        while row[p] < exit_row[k] and session[row[p] + 1] <= day:
+            row[p] += 1
+        equity += qty[p] * (close[row[p]] if side[k] > 0 else 2.0 * fill[k] - close[row[p]])
+    return equity
+
+
+@compiled
+def _arrivals(start: int, end: int, queue: Any, own: Any, bar: Any, symbol: Any, refusal: Any, free_from: Any,
+              waiting: Any, count: Any) -> Any:
+    """Those of one session's signals that may enter, written to `waiting`: (how many, how many belonged here)."""
+    n, seen = 0, 0
+    for k in queue:
+        if not (start <= own[k] < end):
+            continue
+        seen += 1
+        why = BUSY if bar[k] < free_from[symbol[k]] else refusal[k]
+        if why == OPEN:
+            waiting[n] = k
+            n += 1
+        else:
+            count[why] += 1
+    return n, seen
+
+
+@compiled
+def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, before: Any, bar: Any, symbol: Any, own: Any,
+                     session: Any, close: Any, side: Any, score: Any, stop: Any, volatility: Any, refusal: Any,
+                     fill: Any, exit_row: Any, exit_fill: Any, at_open: Any, fees: Any, cash: float,
+                     max_positions: int, sizing: int, size: float, symbols: int, counts: Any) -> Any:
+    """The signals a shared account trades, window by window, each from flat with the full cash.
+
+    order, first: `by_session` of the entry sessions; own: each signal's own session; before [sessions + 1]: signals
+    that can enter, by their own session, cumulated. fill and exit_fill include slippage. Within a session: gapped stops
+    leave and free cash and slot; entries by score descending, then symbol; the other exits, whose cash is free the next
+    session. A short posts its entry value, so it uses cash as a long does. Returns (signal, window, quantity).
+    """
+    chosen, windows = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
+    bought = [0.0 for _ in range(0)]
+    slot, row = np.zeros(max_positions, np.int64), np.zeros(max_positions, np.int64)
+    qty, waiting, purse = np.zeros(max_positions), np.zeros(max(len(bar), 1), np.int64), np.zeros(2)
+    exit_session, free_from = session[exit_row], np.zeros(symbols, np.int64)
+    for w in range(len(starts)):
+        free_from[:] = -1
+        purse[:] = cash
+        held, pending, day = 0, before[ends[w]] - before[starts[w]], starts[w]
+        while day < len(first) - 2 and (pending > 0 or held > 0):
+            held = _leave(day, True, held, slot, qty, row, purse, side, fill, exit_session, exit_fill, at_open, fees)
+            n, seen = _arrivals(starts[w], ends[w], order[first[day] : first[day + 1]], own, bar, symbol, refusal,
+                                free_from, waiting, counts[w])
+            pending -= seen
+            while n > 0 and held < max_positions:
+                best = _best(waiting, n, score, symbol)
+                k = waiting[best]
+                n -= 1
+                waiting[best] = waiting[n]
+                wanted = shares(sizing, size, purse[EQUITY], fill[k], stop[k], volatility[k])
+                cost = wanted * fill[k] + (sell_fee(day, wanted, fill[k], fees) if side[k] < 0 else 0.0)
+                if not (wanted >= 1.0):
+                    counts[w, TOO_DEAR] += 1
+                elif not (cost <= purse[CASH]):
+                    counts[w, NO_CASH] += 1
+                else:
+                    purse[CASH] -= cost
+                    slot[held], qty[held], row[held] = k, wanted, bar[k] + 1
+                    held += 1
+                    free_from[symbol[k]] = exit_row[k]
+                    chosen.append(np.int64(k))
+                    windows.append(np.int64(w))
+                    bought.append(wanted)
+                    counts[w, OPEN] += 1
+            counts[w, NO_SLOT] += n
+            held = _leave(day, False, held, slot, qty, row, purse, side, fill, exit_session, exit_fill, at_open, fees)
+            if sizing != NOTIONAL:
+                purse[EQUITY] = _equity(day, held, slot, qty, row, purse[CASH], side, fill, exit_row, session, close)
+            day += 1
+    return np.array(chosen, np.int64), np.array(windows, np.int64), np.array(bought, np.float64)
+
+
+@compiled
+def mark(place: Any, base: Any, entry: Any, exit_: Any, side: Any, qty: Any, fill: Any, exit_fill: Any, paid: Any,
+         session: Any, close: Any, daily: Any) -> None:
+    """Add each trade's daily changes to daily [4, places, sessions]: profit, gross value, capital tied up, positions.
+
+    place: which curve a trade belongs to; base: the session each curve begins at. A session without a bar of the symbol
+    changes nothing, so the last known close stands. paid: `trade_fees`.
+    """
+    for t in range(len(entry)):
+        c = place[t]
+        before, pledged = fill[t], 0.0
+        for i in range(entry[t], exit_[t] + 1):
+            d = session[i] - base[c]
+            leaving = i == exit_[t]
+            now = exit_fill[t] if leaving else close[i]
+            value = 0.0 if leaving else qty[t] * now
+            tied = 0.0 if leaving else (value if side[t] > 0 else qty[t] * 2.0 * fill[t] - value)
+            daily[0, c, d] += side[t] * qty[t] * (now - before)
+            daily[1, c, d] += value - (qty[t] * before if i > entry[t] else 0.0)
+            daily[2, c, d] += tied - pledged
+            before, pledged = now, tied
+        first, last = session[entry[t]] - base[c], session[exit_[t]] - base[c]
+        daily[0, c, first] -= paid[0, t]
+        daily[0, c, last] -= paid[1, t]
+        daily[3, c, first] += 1.0
+        daily[3, c, last] -= 1.0
+
+
+@compiled
+def excursions(entry: Any, exit_: Any, side: Any, reason: Any, fill: Any, exit_fill: Any, high: Any, low: Any) -> Any:
+    """Worst and best excursion (mae, mfe) of each trade as a fraction of its entry fill.
+
+    Of the bar of a stop or a target only the exit itself is known to have been seen, not the rest of the bar.
+    """
+    mae, mfe = np.zeros(len(entry)), np.zeros(len(entry))
+    for t in range(len(entry)):
+        worst = best = side[t] * (exit_fill[t] / fill[t] - 1.0)
+        last = exit_[t] if reason[t] == STOP or reason[t] == TARGET else exit_[t] + 1
+        for i in range(entry[t], last):
+            a, b = side[t] * (low[i] / fill[t] - 1.0), side[t] * (high[i] / fill[t] - 1.0)
+            worst, best = min(worst, a, b), max(best, a, b)
+        mae[t], mfe[t] = min(worst, 0.0), max(best, 0.0)
+    return mae, mfe

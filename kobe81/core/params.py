@@ -1,0 +1,73 @@
+"""Parameters: dataclass fields with bounds and one line of meaning, set by name from text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, field, fields, replace
+from typing import Any, TypeVar, get_type_hints
+
+from kobe81.core.errors import UsageError, unknown_name
+
+P = TypeVar("P")
+
+
+def param(default: Any, low: float | None, high: float | None, meaning: str) -> Any:
+    """A dataclass field with its default, its inclusive bounds (None: unbounded or not a number) and its meaning."""
+    return field(default=default, metadata={"low": low, "high": high, "meaning": meaning})
+
+
+def parameters(owner: Any) -> dict[str, Field[Any]]:
+    """The parameters of a dataclass or an instance, by name, in order of definition."""
+    return {f.name: f for f in fields(owner) if "meaning" in f.metadata}
+
+
+def check_bounds(owner: Any) -> None:
+    """Raise UsageError where a parameter lies outside its bounds; NaN lies outside all."""
+    for name, spec in parameters(owner).items():
+        value, low, high = getattr(owner, name), spec.metadata["low"], spec.metadata["high"]
+        if value is None or low is None:
+            continue
+        if not (low <= value <= high):
+            raise UsageError(f"{name} = {value} is outside {low} to {high} ({spec.metadata['meaning']})")
+
+
+def with_values(owner: P, values: Mapping[str, Any], kind: str = "parameter") -> P:
+    """A copy of a dataclass instance with these parameters; text is read as the parameter's type."""
+    known = parameters(owner)
+    hints = get_type_hints(type(owner))
+    for name in values:
+        if name not in known:
+            raise unknown_name(kind, name, known)
+    return replace(owner, **{n: _read(n, v, str(hints[n])) for n, v in values.items()})  # type: ignore[type-var]
+
+
+def _read(name: str, value: Any, hint: str) -> Any:
+    """`value` as the type the annotation names: bool, int, float, or one of them or none."""
+    text = str(value).strip().lower()
+    if text in {"none", ""} and "None" in hint:
+        return None
+    try:
+        if "bool" in hint:
+            return {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}[text]
+        if "str" in hint:
+            return str(value)
+        number = float(text)
+        if "int" in hint and "float" not in hint:
+            if number != int(number):
+                raise ValueError
+            return int(number)
+        return number
+    except (ValueError, KeyError, OverflowError):
+        raise UsageError(f"{name} = {value!r} is not {_words(hint)}") from None
+
+
+def _words(hint: str) -> str:
+    for key, words in (("bool", "true or false"), ("float", "a number"), ("int", "a whole number")):
+        if key in hint:
+            return words + (" or none" if "None" in hint else "")
+    return hint
+
+
+def defaults(owner: type[Any]) -> dict[str, Any]:
+    """Each parameter's default, by name."""
+    return {n: f.default for n, f in parameters(owner).items() if f.default is not MISSING}

@@ -1,0 +1,97 @@
+"use strict";
+// The prices around one trade: candles, and on them the signal, the entry, the stop, the target and the exit.
+
+/** The price chart of a section; show(row) draws the trade of that row, or says why it cannot. */
+function priceChart(host, caption, section) {
+  const byRow = new Map(section.charts.map((chart) => [chart.row, chart]));
+  let entry = null;
+  return {
+    has: (row) => byRow.has(row),
+    show(row) {
+      const trade = tradeAt(section.trades, row);
+      caption.textContent = describe(trade);
+      discard(entry);
+      host.replaceChildren();
+      entry = byRow.has(row) ? drawTrade(host, trade, byRow.get(row)) : null;
+      if (!entry) host.append(missing());
+    },
+  };
+}
+
+function discard(entry) {
+  if (!entry) return;
+  timeCharts.splice(timeCharts.indexOf(entry), 1);
+  entry.chart.remove();
+}
+
+function missing() {
+  return element("p", { class: "price-missing" }, "No price chart is kept for this trade. To keep the file small, " +
+    "there is one for each of the best, the worst and the latest trades (marked ◦).");
+}
+
+function tradeAt(trades, row) {
+  return Object.fromEntries(Object.entries(trades).map(([name, values]) => [name, values[row]]));
+}
+
+function describe(t) {
+  const stop = absent(t.stop) ? "" : `, stop at ${format.price(t.stop)}`;
+  return `${t.symbol} ${t.side}: signal ${format.date(t.signal_date)}, entered ${format.date(t.entry_date)} at ` +
+    `${format.price(t.entry_price)}${stop}; left ${format.date(t.exit_date)} at ${format.price(t.exit_price)} ` +
+    `(${t.exit_reason}). ${format.signed(t.return, 2)}, ${format.money(t.net_pnl, 2)}.`;
+}
+
+function drawTrade(host, trade, bars) {
+  const keys = element("div", { class: "keys" });
+  host.append(keys);
+  const marks = {};
+  const entry = timeChart(host, {}, () => paintTrade(marks, trade));
+  const { chart } = entry;
+  marks.candles = chart.addSeries(LC.CandlestickSeries, { priceLineVisible: false, lastValueVisible: false,
+    priceFormat: custom(format.price, 0.0001) });
+  marks.candles.setData(candles(bars));
+  marks.arrows = LC.createSeriesMarkers(marks.candles, []);
+  marks.path = level(chart, trade.entry_date, trade.entry_price, trade.exit_date, trade.exit_price, LC.LineStyle.Solid);
+  marks.stop = level(chart, trade.signal_date, trade.stop, trade.exit_date, trade.stop, LC.LineStyle.Dashed);
+  marks.target = level(chart, trade.signal_date, bars.target, trade.exit_date, bars.target, LC.LineStyle.Dotted);
+  keys.append(key("entry to exit", "ink").node);
+  if (marks.stop) keys.append(key("stop", "loss").node);
+  if (marks.target) keys.append(key("target", "gain").node);
+  entry.paint();
+  chart.timeScale().fitContent();
+  return entry;
+}
+
+function candles({ date, open, high, low, close }) {
+  return date.map((day, i) => ({ time: day * DAY, open: open[i], high: high[i], low: low[i], close: close[i] }));
+}
+
+/** A line from one price to another, or null where there is no such price. A single day makes a single point. */
+function level(chart, from, start, to, end, lineStyle) {
+  if (absent(start) || absent(end)) return null;
+  const series = chart.addSeries(LC.LineSeries, { ...line, lineStyle, crosshairMarkerVisible: false,
+    pointMarkersVisible: from === to, priceFormat: custom(format.price, 0.0001) });
+  const last = { time: to * DAY, value: end };
+  series.setData(from < to ? [{ time: from * DAY, value: start }, last] : [last]);
+  return series;
+}
+
+function paintTrade(marks, trade) {
+  const [up, down] = [colour("gain"), colour("loss")];
+  marks.candles.applyOptions({ upColor: colour("surface"), downColor: down, borderUpColor: up, borderDownColor: down,
+    wickUpColor: up, wickDownColor: down });
+  marks.path.applyOptions({ color: colour("ink") });
+  marks.stop?.applyOptions({ color: down });
+  marks.target?.applyOptions({ color: up });
+  marks.arrows.setMarkers(arrows(trade, colour("ink"), colour("muted")));
+}
+
+function arrows(trade, ink, muted) {
+  const long = trade.side === "long";
+  const [under, over] = long ? ["belowBar", "aboveBar"] : ["aboveBar", "belowBar"];
+  const [inward, outward] = long ? ["arrowUp", "arrowDown"] : ["arrowDown", "arrowUp"];
+  return [
+    { time: trade.signal_date * DAY, position: under, shape: "circle", color: muted, text: "signal", size: 0.6 },
+    { time: trade.entry_date * DAY, position: under, shape: inward, color: ink, text: "entry" },
+    { time: trade.exit_date * DAY, position: over, shape: outward, color: ink, text: `exit: ${trade.exit_reason}` },
+  ];
+}

@@ -1,0 +1,238 @@
+"""The HTML report: one file that holds its data, its styles and its charts, and asks the network for nothing."""
+
+from __future__ import annotations
+
+import os
+from base64 import b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from importlib.resources import files
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kobe81.core.errors import DataError, KobeError
+from kobe81.reports import charts, wording
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import jinja2
+    import polars as pl
+
+LIBRARY = "lightweight-charts.js"
+SCRIPTS = ("format.js", "svg.js", "plots.js", "series.js", "price.js", "trades.js", "report.js")
+STYLES = "report.css"
+
+
+class Statistic(NamedTuple):
+    """One line of the statistics, as text. note: its interval, or how to read it. A plain tuple of the four will do."""
+
+    group: str
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class TradeChart:
+    """The bars around one trade.
+
+    trade: at least symbol and entry_date of a row of the section's trades; target, a price, where it had one.
+    bars: date, open, high, low, close, in order.
+    """
+
+    trade: Mapping[str, Any]
+    bars: pl.DataFrame
+
+
+@dataclass(frozen=True, eq=False)
+class RunSection:
+    """What one strategy did on one set of bars. Dates are polars Dates, returns fractions, money dollars.
+
+    label: the origin of the bars; one with SYNTHETIC in it is marked loudly. equity: date, equity, cash, exposure,
+    return, drawdown. benchmarks: date, equity of each, by name; the first is the one the verdict compares with.
+    trades: the columns of trade_list.csv, and mae and mfe where known. statistics: (group, name, value, note); those
+    of the first group are the headline tiles. monthly: year, 1 to 12, total, as fractions, null where there was no
+    session. splits: split, test_start, test_end, in_sample, out_of_sample, trades, net_pnl and one column per
+    parameter (train_start, train_end and parameters, the chosen set as text, are listed where given).
+    deflated_sharpe, pbo: probabilities; trials: parameter sets tried. refusals: how often each reason refused a trade.
+    """
+
+    title: str
+    subtitle: str
+    label: str
+    parameters: Mapping[str, object]
+    equity: pl.DataFrame
+    benchmarks: Mapping[str, pl.DataFrame]
+    trades: pl.DataFrame
+    statistics: Sequence[tuple[str, str, str, str]]
+    monthly: pl.DataFrame
+    price_charts: Sequence[TradeChart] = ()
+    splits: pl.DataFrame | None = None
+    deflated_sharpe: float | None = None
+    pbo: float | None = None
+    trials: int | None = None
+    refusals: Mapping[str, int] = field(default_factory=dict)
+    caveats: Sequence[str] = ()
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether no real market made the prices."""
+        return "SYNTHETIC" in self.label.upper()
+
+    @cached_property
+    def statistics_by_group(self) -> dict[str, list[Statistic]]:
+        """The statistics under their groups, both in the order given."""
+        groups: dict[str, list[Statistic]] = {}
+        for row in self.statistics:
+            groups.setdefault(row[0], []).append(Statistic(*row))
+        return groups
+
+    @property
+    def headline(self) -> list[Statistic]:
+        """The first group of the statistics, whatever its name."""
+        return next(iter(self.statistics_by_group.values()), [])
+
+    @cached_property
+    def verdict(self) -> wording.Verdict:
+        """What the numbers come to, in plain words."""
+        growth = {name: wording.Growth.of(frame) for name, frame in self.benchmarks.items()}
+        return wording.verdict(
+            wording.Growth.of(self.equity), growth, self.trades.height, self.deflated_sharpe, self.pbo, self.trials
+        )
+
+    @cached_property
+    def shown(self) -> list[int]:
+        """The rows of `trades` that the report lists; all of them unless they are very many."""
+        return charts.listed(self.trades, self._charted)
+
+    @cached_property
+    def _charted(self) -> list[int]:
+        rows = {key: row for row, key in enumerate(self.trades.select("symbol", "entry_date").iter_rows())}
+        return [self._row_of(chart, rows) for chart in self.price_charts]
+
+    def _row_of(self, chart: TradeChart, rows: Mapping[tuple[Any, ...], int]) -> int:
+        key = (chart.trade["symbol"], chart.trade["entry_date"])
+        if key not in rows:
+            raise DataError(
+                f"{self.title}: a price chart shows {key[0]} entered {key[1]}, which is not among the section's "
+                f"{len(rows)} trades; hand in the charts of these trades"
+            )
+        return rows[key]
+
+    def payload(self) -> dict[str, Any]:
+        """What the page's scripts draw, as plain JSON values."""
+        places = {row: place for place, row in enumerate(self.shown)}
+        return {
+            "title": self.title,
+            "equity": charts.equity(self.title, self.equity),
+            "benchmarks": [
+                {"name": name} | charts.benchmark(name, frame) for name, frame in self.benchmarks.items()
+            ],
+            "years": charts.years(self.monthly),
+            "trades": charts.trades(self.trades[self.shown]),
+            "histogram": charts.histogram(self.trades["return"].drop_nulls().to_list()),
+            "splits": None if self.splits is None else charts.splits(self.splits),
+            "charts": [
+                {"row": places[row], "target": chart.trade.get("target")} | charts.bars(chart.bars)
+                for row, chart in zip(self._charted, self.price_charts, strict=True)
+            ],
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Everything one file shows. provenance: data hash, config hash, code version, seed, span, source and the like.
+
+    comparison: one row per strategy, its first column the name; cells are text, or numbers shown to two decimals.
+    """
+
+    title: str
+    created: datetime
+    command: str
+    provenance: Mapping[str, object]
+    sections: Sequence[RunSection]
+    comparison: pl.DataFrame | None = None
+    caveats: Sequence[str] = ()
+
+
+def choose_charts(trades: pl.DataFrame, bars_of: Callable[[str], pl.DataFrame], each: int = 12) -> list[TradeChart]:
+    """Charts of the best, the worst and the latest trades, at most `each` of every kind, with 60 bars on either side.
+
+    bars_of: all bars (date, open, high, low, close) of a symbol.
+    """
+    return [
+        TradeChart(row, charts.around(bars_of(row["symbol"]), row["signal_date"], row["exit_date"]))
+        for row in charts.notable(trades, each).iter_rows(named=True)
+    ]
+
+
+def render(report: Report) -> str:
+    """The page. The same report gives the same text."""
+    style = _asset(STYLES)
+    scripts = [_asset(LIBRARY), "\n".join(_asset(name) for name in SCRIPTS)]
+    return _environment().get_template("report.html.j2").render(
+        report=report,
+        data={"sections": [section.payload() for section in report.sections]},
+        style=style,
+        scripts=scripts,
+        policy=_policy(style, scripts),
+    )
+
+
+def write(report: Report, path: Path) -> None:
+    """Render to `path`, whole or not at all: an earlier report stays until the new one is complete."""
+    text = render(report)
+    try:
+        _replace(path, text)
+    except OSError as error:
+        raise KobeError(f"cannot write the report to {path}: {error.strerror}; choose another folder with --out") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", encoding="utf-8", delete=False) as file:
+        partial = Path(file.name)
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+            partial.chmod(0o644)
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+
+
+def _asset(name: str) -> str:
+    return files(__package__).joinpath("assets", name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, scripts: Sequence[str]) -> str:
+    """A content security policy under which only our own scripts and styles run, and nothing is fetched."""
+    return (
+        f"default-src 'none'; script-src {' '.join(map(_hash_source, scripts))}; style-src {_hash_source(style)}; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash_source(text: str) -> str:
+    return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("kobe81.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= wording.FILTERS
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    return environment

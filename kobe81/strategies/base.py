@@ -1,0 +1,99 @@
+"""What a strategy is, and the shape both strategies of the mission share."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple
+
+import numpy as np
+
+from kobe81.core.bars import Bars, Column, Mask
+from kobe81.core.params import check_bounds, param
+from kobe81.core.signals import LONG, SHORT, Signals
+from kobe81.indicators import prior, sma, wilder_atr
+
+
+@dataclass(frozen=True)
+class Strategy(ABC):
+    """A rule that turns bars into signals.
+
+    A subclass is a frozen dataclass whose parameters are its fields. It answers for every symbol on its own and never
+    looks past the bar of a signal; the conformance suite holds every registered strategy to both.
+    """
+
+    hold: int = param(5, 1, 250, "bars held, the entry bar included, before the time exit")
+
+    @property
+    def name(self) -> str:
+        """The name it is registered under: its module's."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
+    @abstractmethod
+    def warmup(self) -> int:
+        """How many bars a symbol needs before its first possible signal, the signal's bar included."""
+
+    @abstractmethod
+    def generate_signals(self, bars: Bars) -> Signals:
+        """The signals of every bar of every symbol, ordered by bar."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self)
+
+
+class Setup(NamedTuple):
+    """Where a rule sees its chance: `when` (bool), the price `level` it is about, and the price that went `beyond` it."""
+
+    when: Column | Mask
+    level: Column
+    beyond: Column
+
+
+@dataclass(frozen=True)
+class AtrStopStrategy(Strategy):
+    """A setup taken in the direction of the trend, with a stop some ATRs from the close.
+
+    The rule is written once, for a long; with `allow_short` the same rule on the mirrored bars makes the shorts. What a
+    bar is compared with was known before it: the trend and the ATR are those of the bar before.
+    Source: spec.md, Strategies.
+    """
+
+    lookback: int = param(20, 2, 500, "bars of the channel, the signal's bar not among them")
+    trend: int = param(200, 1, 1000, "bars of the moving average the close must be above")
+    atr: int = param(14, 1, 250, "bars of Wilder's average true range")
+    stop_atr: float = param(2.0, 0.1, 20.0, "distance of the stop from the close, in ATRs")
+    min_price: float = param(5.0, 0.0, 1e6, "lowest close a signal may have, in dollars")
+    r_multiple: float | None = param(None, 0.1, 100.0, "take-profit at this multiple of the risk; none: no take-profit")
+    allow_short: bool = param(False, None, None, "mirror the rule for shorts")
+    sentence: ClassVar[tuple[str, str]]
+
+    @abstractmethod
+    def setup(self, bars: Bars) -> Setup:
+        """The rule, for a long."""
+
+    @property
+    def warmup(self) -> int:
+        return max(self.lookback, self.trend, self.atr + 1) + 1
+
+    def generate_signals(self, bars: Bars) -> Signals:
+        longs = self._signals(bars, bars, LONG)
+        if not self.allow_short:
+            return longs
+        return Signals.join([(0, longs), (0, self._signals(bars.mirror(), bars, SHORT))])
+
+    def _signals(self, view: Bars, bars: Bars, side: int) -> Signals:
+        """The signals on `view`: the bars themselves for longs, their mirror for shorts."""
+        found = self.setup(view)
+        trend, atr = prior(sma(view.close, self.trend)), prior(wilder_atr(view, self.atr))
+        tradable = (bars.close >= self.min_price) & (atr > 0)
+        at = np.flatnonzero(found.when & (view.close > trend) & tradable)
+        close, unit, level = bars.close[at], atr[at], side * found.level[at]
+        stop = close - side * self.stop_atr * unit
+        target = close + (np.nan if self.r_multiple is None else self.r_multiple) * (close - stop)
+        return Signals(
+            bar=at, side=np.full(len(at), side, np.int8), entry=close, stop=stop, take_profit=target,
+            score=np.abs(found.beyond[at] - found.level[at]) / unit, strategy=self.name,
+            facts={"level": level, "extreme": side * found.beyond[at], "lookback": np.full(len(at), self.lookback)},
+            template=self.sentence,
+        )
