@@ -18,7 +18,10 @@ from kobe81.backtest.metrics import ROUNDING, SESSIONS_PER_YEAR
 from kobe81.core.bars import Floats, Ints
 
 RESAMPLES = 1000
-CONFIDENCE = 0.95
+BOUNDS = (0.025, 0.975)
+"""Quantiles of the resamples that bound the central 95 %."""
+SHORTEST = 6
+"""Fewer observations have no correlations to judge by."""
 
 
 class Interval(NamedTuple):
@@ -34,15 +37,15 @@ def intervals(returns: Floats, pnl: Floats, seed: int) -> dict[str, Interval]:
     returns: fractions, one per session. pnl: dollars, one per trade. The same seed gives the same intervals.
     """
     random = np.random.default_rng(seed)
-    sharpes, drawdowns = resample_returns(returns, random) if len(returns) > 1 else (_nothing(), _nothing())
-    factors = resample_trades(pnl, random) if len(pnl) else _nothing()
+    nothing = np.full(1, np.nan)
+    sharpes, drawdowns = resample_returns(returns, random) if _usable(returns, 2) else (nothing, nothing)
+    factors = resample_trades(pnl, random) if _usable(pnl, 1) else nothing
     return {"sharpe": interval(sharpes), "max_drawdown": interval(drawdowns), "profit_factor": interval(factors)}
 
 
 def interval(values: Floats) -> Interval:
     """The central 95 % of the values: observed values, because infinite ones cannot be interpolated."""
-    tail = (1 - CONFIDENCE) / 2
-    low, high = np.quantile(values, [tail, 1 - tail], method="inverted_cdf")
+    low, high = np.quantile(values, BOUNDS, method="inverted_cdf")
     return Interval(*(float(bound) if np.isfinite(bound) else None for bound in (low, high)))
 
 
@@ -67,13 +70,13 @@ def block_length(values: Floats) -> float:
     row are within 2 sqrt(log10 n / n) of zero.
     """
     n = len(values)
-    if n < 3 or not values.std() > ROUNDING:
+    if n < SHORTEST or not values.std() > ROUNDING:
         return 1.0
     run = max(5, int(math.log10(n)))
     longest = min(math.ceil(math.sqrt(n)) + run, n - 1)
     covariance = _autocovariances(values, longest)
     negligible = np.abs(covariance[1:] / covariance[0]) < 2 * math.sqrt(math.log10(n) / n)
-    quiet = np.flatnonzero(np.convolve(negligible, np.ones(run), "valid") == run) if longest >= run else _nothing()
+    quiet = np.flatnonzero(np.convolve(negligible, np.ones(run), "valid") == run)
     window = min(2 * (int(quiet[0]) + 1), longest) if len(quiet) else longest
     lag = np.arange(1, window + 1)
     weighted = np.minimum(1.0, 2 * (1 - lag / window)) * covariance[1 : window + 1]
@@ -88,8 +91,8 @@ def _autocovariances(values: Floats, lags: int) -> Floats:
     return np.array([centred[lag:] @ centred[: n - lag] for lag in range(lags + 1)]) / n
 
 
-def _nothing() -> Floats:
-    return np.full(1, np.nan)
+def _usable(values: Floats, least: int) -> bool:
+    return len(values) >= least and bool(np.isfinite(values).all())
 
 
 @njit(cache=True, nogil=True)

@@ -28,7 +28,8 @@ class _Sessions(NamedTuple):
 def sessions(calendar: str, first: date, last: date) -> list[date]:
     """The calendar's sessions from `first` to `last`, both included, ascending."""
     known = _sessions(calendar)
-    _within(first), _within(last)
+    _within(first)
+    _within(last)
     return known.days[bisect_left(known.days, first) : bisect_right(known.days, last)]
 
 

@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import numpy as np
 
-from kobe81.core.bars import Bars, Column
-from kobe81.indicators.columns import beside, kernel, plain, remembered, remembered_by_bars, stretches, window
+from kobe81.core.bars import Bars, Column, Floats, Ints
+from kobe81.indicators.columns import beside, defined, kernel, plain, remembered, remembered_by_bars, window
 
 
 @remembered
 def rolling_max(x: Column, n: int) -> Column:
     """The highest of the last `n` bars, this one included. First at bar n - 1 (TA-Lib MAX)."""
-    return beside(x, _extremes(plain(x), *stretches(x), window(n), 0, True))
+    return beside(x, _extremes(*defined(x), window(n), 0, True))
 
 
 @remembered
 def rolling_min(x: Column, n: int) -> Column:
     """The lowest of the last `n` bars, this one included. First at bar n - 1 (TA-Lib MIN)."""
-    return beside(x, _extremes(plain(x), *stretches(x), window(n), 0, False))
+    return beside(x, _extremes(*defined(x), window(n), 0, False))
 
 
 @remembered
 def prior_high(x: Column, n: int) -> Column:
     """The highest of the `n` bars before this one, which is not looked at. First at bar n."""
-    return beside(x, _extremes(plain(x), *stretches(x), window(n), 1, True))
+    return beside(x, _extremes(*defined(x), window(n), 1, True))
 
 
 @remembered
 def prior_low(x: Column, n: int) -> Column:
     """The lowest of the `n` bars before this one, which is not looked at. First at bar n."""
-    return beside(x, _extremes(plain(x), *stretches(x), window(n), 1, False))
+    return beside(x, _extremes(*defined(x), window(n), 1, False))
 
 
 @remembered_by_bars
@@ -40,7 +40,7 @@ def donchian(bars: Bars, n: int) -> tuple[Column, Column, Column]:
 
 
 @kernel
-def _extremes(x, starts, ends, n, lag, highest):  # type: ignore[no-untyped-def]
+def _extremes(x: Floats, starts: Ints, ends: Ints, n: int, lag: int, highest: bool) -> Floats:
     """The extreme of x[t - lag - n + 1 .. t - lag] for every t whose window lies in one stretch."""
     out = np.full(len(x), np.nan)
     scratch = np.empty((2, len(x)))
@@ -52,7 +52,7 @@ def _extremes(x, starts, ends, n, lag, highest):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _slide(x, out, n, highest, scratch):  # type: ignore[no-untyped-def]
+def _slide(x: Floats, out: Floats, n: int, highest: bool, scratch: Floats) -> None:
     # Windows of 1, 4, 16 ... n bars: each is the extreme of four of the windows before. A few passes without branches,
     # vectorized, whatever the prices do.
     size, source = 1, x
@@ -70,7 +70,7 @@ def _slide(x, out, n, highest, scratch):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _four(a, b, c, d, out, highest):  # type: ignore[no-untyped-def]
+def _four(a: Floats, b: Floats, c: Floats, d: Floats, out: Floats, highest: bool) -> None:
     if highest:
         for i in range(len(out)):
             out[i] = max(max(a[i], b[i]), max(c[i], d[i]))

@@ -39,6 +39,9 @@ SEVERITY = {
 }
 """Every kind of finding, the worst first, and how bad it is."""
 
+PRICE_ERRORS = ("wrong by a factor", "level break")
+"""The kinds that are found among bars otherwise valid."""
+
 
 class Summary(NamedTuple):
     """What a check found, short enough to be stored beside the bars it kept."""

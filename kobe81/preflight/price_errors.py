@@ -26,8 +26,8 @@ BREAK_FACTOR, BREAK_MOVES = 1.18, 12.0
 """A level that moves overnight by nearly 6:5 or more and by so many usual moves: too much for a calm stock."""
 
 BREAK_RANGE, BREAK_VOLUME = 3.5, 2.5
-"""And the day's range and dollar volume are no more than so many times the usual. News that moves a price by so much
-multiplies its volume (NFLX 2011-10-25, -35 %: 3.7 and 7.3 times); a split, a spin-off or a splice does not."""
+"""And the day's range and volume are no more than so many times the usual: dollar volume, which a split leaves alone,
+or share volume, which a wrong unit leaves alone. News that moves a price by so much multiplies both."""
 
 SPIKE_FACTOR = 1.5
 """A high or low so many times away from every price around it, yet too near to be a slip, may be a bad print."""
@@ -83,7 +83,7 @@ def breaks(bars: Bars) -> Iterator[Finding]:
     rows = np.flatnonzero(jumps)
     if not len(rows):
         return
-    for row in rows[_quiet(bars, rows, np.maximum(move, 1 / move), high / low, level * bars.volume)].tolist():
+    for row in rows[_quiet(bars, rows, np.maximum(move, 1 / move), high / low, level)].tolist():
         yield row, "level break", (f"opens at {bars.open[row]:.6g} after a close of {close[row]:.6g}, "
                                    f"{_ratio(float(gap[row]))}, on ordinary volume and range: "
                                    "a split or spin-off not adjusted for, or spliced prices")
@@ -107,17 +107,24 @@ def spikes(bars: Bars) -> Iterator[Finding]:
                              f"({floor[row]:.6g} to {top[row]:.6g})")
 
 
-def _quiet(bars: Bars, rows: Ints, move: Floats, spread: Floats, dollars: Floats) -> Mask:
-    """Which of these rows moved far for their symbol, on a day of ordinary range and ordinary dollar volume.
+def _quiet(bars: Bars, rows: Ints, move: Floats, spread: Floats, level: Floats) -> Mask:
+    """Which of these rows moved far for their symbol, on a day of ordinary range and ordinary volume.
 
     move: this level over the one before, or the other way round, at least 1; spread: high over low.
     """
+    shares = np.asarray(bars.volume)
     quiet = _enough(bars, rows)
     quiet &= np.log(move[rows]) >= BREAK_MOVES * np.log(_median(bars, move, rows))
     quiet &= np.log(spread[rows]) <= BREAK_RANGE * np.log(_median(bars, spread, rows))
-    for start, stop in ((-WINDOW, -1), (1, WINDOW)):
-        quiet &= dollars[rows] <= BREAK_VOLUME * _median(bars, dollars, rows, start, stop)
-    return quiet
+    return quiet & (_ordinary(bars, rows, shares * level) | _ordinary(bars, rows, shares))
+
+
+def _ordinary(bars: Bars, rows: Ints, volume: Floats) -> Mask:
+    """Whether the volume is no more than a few times that of the bars before, and of those after."""
+    before = _median(bars, volume, rows, -WINDOW, -1)
+    after = _median(bars, volume, rows, 1, WINDOW)
+    ordinary: Mask = volume[rows] <= BREAK_VOLUME * np.minimum(before, after)
+    return ordinary
 
 
 def _level(bars: Bars, low: Floats, high: Floats) -> Floats:

@@ -6,6 +6,7 @@ Dates are days since 1970-01-01. Whatever is not a finite number becomes null.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from math import floor, isfinite, log10
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def equity(title: str, frame: pl.DataFrame) -> dict[str, Any]:
 def benchmark(title: str, frame: pl.DataFrame) -> dict[str, Any]:
     """date, equity. A chart cannot draw a day twice, so the dates must increase."""
     dates = days(frame["date"])
-    for before, day in zip(dates, dates[1:], strict=False):
+    for before, day in pairwise(dates):
         if not before < day:
             raise DataError(f"{title}: equity is not in date order or repeats a date, at day {day} since 1970-01-01")
     return {"date": dates, "equity": numbers(frame["equity"], 2)}
@@ -118,7 +119,7 @@ def notable(frame: pl.DataFrame, each: int) -> pl.DataFrame:
     """The `each` best, worst and latest trades by return and entry date; none twice."""
     import polars as pl
 
-    by_return, by_date = frame.sort("return", "symbol", "entry_date", nulls_last=True), frame.sort("entry_date", "symbol")
+    by_return, by_date = frame.sort("return", "symbol", "entry_date"), frame.sort("entry_date", "symbol")
     chosen = pl.concat([by_return.tail(each).reverse(), by_return.head(each), by_date.tail(each).reverse()])
     return chosen.unique(["symbol", "entry_date"], keep="first", maintain_order=True)
 
@@ -143,6 +144,11 @@ def numbers(values: pl.Series, digits: int) -> list[float | None]:
 
     rounded = values.cast(pl.Float64).round(digits)
     return rounded.set(~rounded.is_finite(), None).to_list()
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or null where it is none or not finite."""
+    return None if value is None or not isfinite(value) else value
 
 
 def _plain(values: pl.Series) -> list[Any]:

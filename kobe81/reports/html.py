@@ -137,7 +137,7 @@ class RunSection:
             "histogram": charts.histogram(self.trades["return"].drop_nulls().to_list()),
             "splits": None if self.splits is None else charts.splits(self.splits),
             "charts": [
-                {"row": places[row], "target": chart.trade.get("target")} | charts.bars(chart.bars)
+                {"row": places[row], "target": charts.finite(chart.trade.get("target"))} | charts.bars(chart.bars)
                 for row, chart in zip(self._charted, self.price_charts, strict=True)
             ],
         }
@@ -189,7 +189,8 @@ def write(report: Report, path: Path) -> None:
     try:
         _replace(path, text)
     except OSError as error:
-        raise KobeError(f"cannot write the report to {path}: {error.strerror}; choose another folder with --out") from error
+        problem = f"cannot write the report to {path}: {error.strerror}; choose another folder with --out"
+        raise KobeError(problem) from error
 
 
 def _replace(path: Path, text: str) -> None:

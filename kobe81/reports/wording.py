@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import isfinite
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,11 +46,25 @@ def shade(value: float | None) -> str:
     return f"{'p' if value > 0 else 'n'}{depth}"
 
 
+def plain(mapping: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Names and values as text, in the order given."""
+    return [(name.replace("_", " "), _setting(value)) for name, value in mapping.items()]
+
+
+def _setting(value: object) -> str:
+    """A parameter's value: without separators or padding, as one would type it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value is None else str(value)
+
+
 def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-FILTERS = {"number": number, "percent": percent, "dollars": dollars, "shade": shade}
+FILTERS: dict[str, Callable[..., object]] = {"number": number, "percent": percent, "plain": plain, "shade": shade}
 
 
 @dataclass(frozen=True)
@@ -143,11 +157,3 @@ def _luck_sentences(deflated_sharpe: float | None, pbo: float | None, trials: in
             f"below the median in the other half."
         )
     return sentences
-
-
-def plain(mapping: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Names and values as text, in the order given."""
-    return [(name.replace("_", " "), number(value)) for name, value in mapping.items()]
-
-
-FILTERS["plain"] = plain  # type: ignore[assignment]

@@ -96,7 +96,7 @@ def split_table(seed: int) -> pl.DataFrame:
 
 def section(title: str, seed: int, *, drift: float, trades: int = 1000, synthetic: bool = False) -> RunSection:
     """A walk-forward section."""
-    bars = {f"{letter}{other}{'XQ'[i % 2]}": walk(seed + i) for i, (letter, other) in enumerate(pairwise("ABCDEFGHIJKLM"))}
+    bars = {f"{one}{other}{'XQ'[i % 2]}": walk(seed + i) for i, (one, other) in enumerate(pairwise("ABCDEFGHIJKLM"))}
     curve, made = equity_curve(seed, drift, 0.0075), trade_list(bars, trades, seed)
     return RunSection(
         title=title,
@@ -123,7 +123,8 @@ STATISTICS = [
     ("Headline", "Sharpe", "0.71", "90 %: 0.22 to 1.18"), ("Headline", "Max drawdown", "−18.4 %", "90 %: −31 to −12 %"),
     ("Headline", "Trades", "1,000", ""), ("Headline", "Win rate", "51.2 %", ""),
     ("Headline", "Profit factor", "1.18", "90 %: 1.02 to 1.36"),
-    ("Return", "CAGR", "6.2 %", ""), ("Return", "Volatility", "11.9 %", "annual"), ("Return", "Alpha", "1.8 %", "annual"),
+    ("Return", "CAGR", "6.2 %", ""), ("Return", "Volatility", "11.9 %", "annual"),
+    ("Return", "Alpha", "1.8 %", "annual"),
     ("Return", "Beta", "0.41", "to equal-weight buy and hold"), ("Return", "Best day", "+3.1 %", ""),
     ("Risk", "Sharpe", "0.71", "90 % by block bootstrap: 0.22 to 1.18"), ("Risk", "Sortino", "1.02", ""),
     ("Risk", "Calmar", "0.34", ""), ("Risk", "Omega", "1.13", ""), ("Risk", "Ulcer index", "6.9", ""),

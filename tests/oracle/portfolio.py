@@ -43,7 +43,7 @@ def trade_together(bars: Bars, found: Sequence[Signal], terms: Terms,
     """"one pass per session: (a) ... (b) ... (c) ... Equity is marked at each close"."""
     account, by_entry_date = Account(bars, terms), defaultdict(list)
     for signal in found:
-        for bar in bars[signal["symbol"]][signal["index"] + 1 :][:1]:
+        for bar in bars[signal["symbol"]][signal["index"] + 1 : signal["index"] + 2]:
             by_entry_date[bar.date].append(signal)
     rows = []
     for today in sessions:

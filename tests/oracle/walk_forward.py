@@ -45,9 +45,8 @@ def sharpe(equity: Sequence[float], cash: float) -> float | None:
     """"mean / sample standard deviation (ddof 1) of daily returns x sqrt(252)"; None where undefined. Chosen: the
     first return is on the cash the window starts with."""
     returns = [now / before - 1 for before, now in zip([cash, *equity], equity, strict=False)]
-    if len(returns) < 2 or statistics.stdev(returns) == 0:
-        return None
-    return statistics.fmean(returns) / statistics.stdev(returns) * math.sqrt(252)
+    deviation = statistics.stdev(returns) if len(returns) > 1 else 0.0
+    return statistics.fmean(returns) / deviation * math.sqrt(252) if deviation > 0 else None
 
 
 def walk_forward(bars: Bars, strategy: str, grid: Mapping[str, Sequence[Any]] | None, mode: str,
@@ -99,7 +98,7 @@ class Market:
 
     def _until_all_left(self, found: Sequence[Signal], terms: Terms, dates: Sequence[dt.date]) -> list[dt.date]:
         """The sessions from the window's first to the last on which one of its signals can still be held."""
-        ends = [self.bars[s["symbol"]][s["index"] + 1 :][: terms.hold] for s in found]
+        ends = [self.bars[s["symbol"]][s["index"] + 1 : s["index"] + 1 + terms.hold] for s in found]
         last = max((held[-1].date for held in ends if held), default=dates[0])
         return [day for day in self.sessions if dates[0] <= day <= last]
 

@@ -1,8 +1,7 @@
-"""Bars from files: one long table (Parquet or CSV), or a folder with one file per symbol, such as Stooq's bulk files."""
+"""Bars from files: one long table (Parquet or CSV), or a folder with a file per symbol, such as Stooq's bulk files."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +28,8 @@ PARQUET, TEXT = (".parquet", ".pq"), (".csv", ".txt")
 EXCHANGE = "America/New_York"
 _ABSENT = ("", "nan", "null", "none", "n/a", "na", "-")
 _TIME = r"[T ]\d{2}:?\d{2}(?::?\d{2}(?:\.\d+)?)?"
-_ZONE = r" ?(Z|[+-]\d{2}:?\d{2})$"
+_OFFSET = r" ?(Z|[+-]\d{2}:?\d{2})$"
+_STYLES = ("%Y-%m-%d", "%Y%m%d", "%m/%d/%Y", "%Y/%m/%d")
 
 
 class Content(NamedTuple):
@@ -122,8 +122,8 @@ def _table(path: Path) -> pl.DataFrame:
         separator = max(",;\t|", key=head.count)
         return pl.read_csv(path, separator=separator, infer_schema=False, glob=False)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        cause = str(error).strip().splitlines() or [type(error).__name__]
-        raise DataError(f"{path} cannot be read as {kind}: {cause[0]}. Is it whole? Fetch or export it again.") from error
+        cause = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise DataError(f"{path} cannot be read as {kind}: {cause}. Is it whole? Fetch or export it again.") from error
 
 
 def _columns(path: Path, table: pl.DataFrame, symbol: str | None) -> dict[str, str]:
@@ -195,7 +195,7 @@ def _dates(path: Path, column: pl.Series) -> pl.Series:
     elif isinstance(column.dtype, pl.Datetime):
         dates = _exchange_dates(column) if column.dtype.time_zone else column.dt.date()
     elif column.dtype == pl.String or column.dtype.is_integer():
-        dates = _parsed_dates(path, column.rename(column.name).cast(pl.String).str.strip_chars())
+        dates = _parsed_dates(path, column.cast(pl.String).str.strip_chars())
     else:
         raise DataError(f"{path}: column {column.name} holds {column.dtype}, not dates; write them as in 2026-03-06")
     if dates.null_count():
@@ -210,23 +210,31 @@ def _exchange_dates(moments: pl.Series) -> pl.Series:
 
 
 def _parsed_dates(path: Path, text: pl.Series) -> pl.Series:
-    """Dates from text such as 2026-03-06, 20260306, 03/06/2026 or 2026-03-06 16:00:00-05:00; null where it is none."""
+    """Dates from text such as 2026-03-06, 20260306, 3/6/2026 or 2026-03-06 16:00:00-05:00; null where it is none."""
     import polars as pl
 
-    zones = text.str.extract(_TIME + _ZONE)
-    if zones.is_not_null().any():
-        return _zoned_dates(path, text, zones.replace("Z", "+00:00").str.replace(r"(\d{2}):?(\d{2})$", "$1:$2"))
+    offsets = text.str.extract(_TIME + _OFFSET)
+    if offsets.is_not_null().any():
+        return _zoned_dates(path, text, offsets.str.replace("Z", "+00:00"))
     days = text.str.replace(_TIME + "$", "")
-    parsed = (days.str.to_date(style, strict=False) for style in ("%Y-%m-%d", "%Y%m%d", "%m/%d/%Y", "%Y/%m/%d"))
+    parsed = [days.str.to_date(style, strict=False) for style in _STYLES]
     return max(parsed, key=pl.Series.count)
 
 
-def _zoned_dates(path: Path, text: pl.Series, zones: pl.Series) -> pl.Series:
-    """Dates from text that ends in an offset: one offset throughout, or New York's two with its summer time."""
+def _zoned_dates(path: Path, text: pl.Series, offsets: pl.Series) -> pl.Series:
+    """Dates from text that ends in one offset throughout, or in New York's two as its summer time has them."""
     import polars as pl
 
-    clock = text.str.replace(_ZONE, "").str.replace("T", " ").str.to_datetime(strict=False)
-    offset = (zones.str.slice(0, 1) + "1").cast(pl.Int64) * (
-        zones.str.slice(1, 2).cast(pl.Int64) * 60 + zones.str.slice(4, 2).cast(pl.Int64))
-    there = (clock - pl.duration_minutes(offset)) if False else clock  # placeholder
-    return there
+    hours, minutes = (offsets.str.extract(r"(\d\d):?(\d\d)$", group).cast(int) for group in (1, 2))
+    east = (hours * 60 + minutes) * (1 - 2 * offsets.str.starts_with("-").cast(int))
+    clock = text.str.replace(_OFFSET, "").str.replace("T", " ").str.to_datetime(strict=False, time_unit="us")
+    moments = (clock - (east * 60_000_000).cast(pl.Duration("us"))).dt.replace_time_zone("UTC")
+    there = moments.dt.convert_time_zone(EXCHANGE).dt.replace_time_zone(None)
+    if east.n_unique() == 1:
+        midnight = (clock.dt.time().cast(int) == 0).all()
+        return clock.dt.date() if midnight else there.dt.date()
+    other = (there != clock).fill_null(offsets.is_null())
+    if other.any():
+        raise DataError(f"{_where(path, text, other)}, while {text[int((~other).arg_max() or 0)]!r} has another time "
+                        "zone; write plain dates, or all moments in one zone")
+    return clock.dt.date()

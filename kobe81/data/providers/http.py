@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import cache
 from threading import Event, Timer
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from kobe81.core.errors import Refused, Unavailable, UsageError
 from kobe81.data.providers import Exhausted, Manners
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 T = TypeVar("T")
 
@@ -42,6 +48,7 @@ class Channel:
     def __init__(self, vendor: str, base: str, calls_per_minute: int | None, manners: Manners) -> None:
         self.vendor, self.base, self.manners = vendor, check_address(base), manners
         self.throttle = throttle(calls_per_minute, manners.period)
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # below that it logs addresses, and keys stand in some
 
     def ask(self, symbol: str, path: str, parse: Callable[[Reply], T], *,
             params: Mapping[str, str] | None = None, headers: Mapping[str, str] | None = None) -> T:
@@ -81,13 +88,21 @@ def _read(url: str, params: Mapping[str, str], headers: Mapping[str, str], manne
     import httpx2
 
     body = bytearray()
-    with (httpx2.Client(timeout=manners.deadline) as client,  # one connection a request, so one deadline each
+    with (httpx2.Client(timeout=manners.deadline, verify=_certificates()) as client,  # one connection a request, so one deadline each
           client.stream("GET", url, params=params or None, headers=headers, extensions=extensions) as response):
         for chunk in response.iter_bytes():
             body += chunk
             if len(body) > manners.body_cap:
                 break
         return response.status_code, dict(response.headers), bytes(body)
+
+
+@cache
+def _certificates() -> SSLContext:
+    """The trusted authorities, which take longer to read than a page of bars."""
+    import httpx2
+
+    return httpx2.create_ssl_context()
 
 
 @contextmanager
@@ -99,15 +114,20 @@ def cut_after(seconds: float) -> Iterator[tuple[dict[str, Any], Event]]:
     streams: list[Any] = []
     expired = Event()
 
-    def trace(event: str, info: dict[str, Any]) -> None:
-        if event == "connection.connect_tcp.complete":
-            streams.append(info["return_value"])
-
-    def cut() -> None:
-        expired.set()
+    def shut() -> None:
         for stream in streams:
             with suppress(OSError):  # already closed
                 stream.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    def cut() -> None:
+        expired.set()
+        shut()
+
+    def trace(event: str, info: dict[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            streams.append(info["return_value"])
+            if expired.is_set():  # connected too late for `cut` to see
+                shut()
 
     timer = Timer(seconds, cut)
     timer.daemon = True
@@ -145,14 +165,21 @@ def persist(call: Callable[[], T], manners: Manners) -> T:
     raise AssertionError("unreachable")  # the last attempt returns or raises
 
 
-def throttle(calls: int | None, period: float) -> Callable[[], object]:
+def throttle(calls: int | None, period: float) -> Callable[[], None]:
     """A function that returns as soon as one more call keeps within `calls` per `period` seconds."""
     if calls is None:
         return lambda: None
     from pyrate_limiter import InMemoryBucket, Limiter, Rate, SingleBucketFactory
 
     bucket = InMemoryBucket([Rate(calls, int(period * 1000))])
-    return Limiter(SingleBucketFactory(bucket, schedule_leak=False), buffer_ms=1).try_acquire
+    limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False))
+
+    def take() -> None:
+        # Its own waiting counts the time it meant to sleep, so a call after a long sleep would come too early.
+        while not limiter.try_acquire(blocking=False):
+            time.sleep(period / 1000)
+
+    return take
 
 
 def check_address(base: str) -> str:

@@ -42,7 +42,8 @@ def _typed(about: str, columns: Mapping[str, Sequence[Any] | pl.Series]) -> pl.D
     try:
         frame = pl.DataFrame(dict(columns), strict=True)
         day = pl.col("date").str.to_date("%Y-%m-%d") if frame["date"].dtype == pl.String else pl.col("date")
-        return frame.select(day.cast(pl.Date), *(pl.col(c).cast(pl.Float64) for c in COLUMNS[1:])).drop_nulls("date")
+        numbers = [pl.col(c).cast(pl.Float64).fill_nan(None) for c in COLUMNS[1:]]
+        return frame.select(day.cast(pl.Date), *numbers).drop_nulls("date")
     except (pl.exceptions.PolarsError, TypeError, ValueError) as error:
         found = str(error).splitlines()[0]
         raise Unavailable(f"{about}: rows that cannot be read ({found}); use another source") from error

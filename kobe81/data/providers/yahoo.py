@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 _CHART = "/v8/finance/chart/"
-_REFUSING = {401, 403, 429}
+_CRUMB = {401, 403}
+"""What a stale crumb is answered with; yfinance takes another and asks again."""
 
 
 class Yahoo:
@@ -80,7 +81,7 @@ class Yahoo:
                 self._throttle()
             options |= {"timeout": self._manners.deadline, "allow_redirects": False}
             answer = curl.requests.Session.request(session, method, self._address(url), **options)
-            if chart:
+            if chart and answer.status_code not in _CRUMB:
                 _check(urlsplit(url).path.removeprefix(_CHART), answer, self._manners)
             return answer
 
@@ -101,7 +102,7 @@ def _check(symbol: str, answer: Any, manners: Manners) -> None:
     """Raise what an answer that holds no chart means."""
     about = f"yahoo {symbol}"
     headers = {name.lower(): value for name, value in answer.headers.items()}
-    if answer.status_code >= 500 or 300 <= answer.status_code < 400 or answer.status_code in _REFUSING:
+    if answer.status_code >= 500 or 300 <= answer.status_code < 400 or answer.status_code == 429:
         refuse(about, answer.status_code, headers, excerpt(answer.content), manners)
     body = read_json(about, Reply(headers, answer.content))
     chart = body.get("chart") if isinstance(body, dict) else None

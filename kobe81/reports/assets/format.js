@@ -9,7 +9,7 @@ const format = {
   price: (value) => format.number(value, Math.abs(value) < 1 ? 4 : 2),
   money: (value, digits = 0) => absent(value) ? "–"
     : (value < 0 ? "−$" : "$") + format.number(Math.abs(value), digits),
-  percent: (value, digits = 1) => absent(value) ? "–" : format.number(100 * value, digits) + " %",
+  percent: (value, digits = 1) => absent(value) ? "–" : format.number(100 * value, digits) + "%",
   signed: (value, digits = 1) => (value > 0 ? "+" : "") + format.percent(value, digits),
 };
 

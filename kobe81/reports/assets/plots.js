@@ -49,9 +49,9 @@ const jitter = (row) => ((row * 0.618034) % 1) * 0.7 - 0.35;
 
 function plotHeld(host, section, choose) {
   const held = section.trades.bars_held;
-  const high = extent(held, [1], 0)[1];
+  const high = held.reduce((a, b) => Math.max(a, b), 1);
   const x = { range: [0.4, high + 0.6], label: "bars held", text: String,
-    ticks: ticks(1, Math.max(high, 2), Math.min(high, 10)).filter(Number.isInteger) };
+    ticks: ticks(1, Math.max(high, 2), Math.min(high, 10)).filter((tick) => Number.isInteger(tick) && tick <= high) };
   const plot = axes(host, x, percentAxis(extent(section.trades.return, [0]), "net return"));
   segment(plot, "zero", [x.range[0], 0], [x.range[1], 0]);
   dots(plot, tradePoints(section, choose, (row) => held[row] + jitter(row)));
@@ -78,7 +78,8 @@ function plotPromise(host, section) {
   const { split, in_sample: inside, out_of_sample: outside } = section.splits;
   const range = extent([...inside, ...outside], [0]);
   const axis = (label) => ({ range, label, ticks: ticks(...range, 6), text: (tick) => format.number(tick, 1) });
-  const plot = axes(host, axis("Sharpe in sample"), axis("Sharpe out of sample"), 340);
+  const plot = axes(host, axis("Sharpe in sample"), axis("Sharpe out of sample"),
+    Math.min(host.clientWidth, 520));
   segment(plot, "mark", [range[0], range[0]], [range[1], range[1]]);
   segment(plot, "zero", [range[0], 0], [range[1], 0]);
   segment(plot, "zero", [0, range[0]], [0, range[1]]);
@@ -93,33 +94,32 @@ function plotParameters(host, section) {
   const { parameters, split } = section.splits;
   const changed = parameters.filter((p) => new Set(p.values).size > 1);
   const constant = parameters.filter((p) => !changed.includes(p));
-  host.replaceChildren(...changed.map((parameter) => parameterFigure(host, parameter, split)));
+  host.replaceChildren(...changed.map((parameter) => parameterPlot(host, parameter, split)));
   if (!constant.length && changed.length) return;
-  const text = constant.length ? "The same in every split: " + constant.map((p) => `${p.name} ${p.values[0]}`).join(", ")
+  const same = constant.map((p) => `${p.name.replaceAll("_", " ")} ${p.values[0]}`).join(", ");
+  const text = constant.length ? `The same in every split: ${same}.`
     : "No parameter was searched: the defaults hold in every split.";
   host.append(element("p", { class: "muted" }, text));
 }
 
-function parameterFigure(host, { name, values }, split) {
-  const figure = element("figure", { class: "card" }, element("figcaption", {},
-    element("h4", {}, `Chosen ${name.replaceAll("_", " ")}`), element("p", { class: "muted" }, stability(values))));
-  const inner = { clientWidth: host.clientWidth - 42 };
+function parameterPlot(host, { name, values }, split) {
   const levels = [...new Set(values)].filter((v) => !absent(v)).sort((a, b) => (a < b ? -1 : 1));
   // Levels stand at equal distances: a grid of 10, 20, 30, 55 is four choices, not a scale.
-  const y = { range: [-0.6, levels.length - 0.4], label: "", ticks: levels.map((_, i) => i), text: (i) => String(levels[i]) };
+  const y = { range: [-0.6, levels.length - 0.4], label: "", ticks: levels.map((_, i) => i),
+    text: (i) => String(levels[i]) };
   const every = Math.ceil(split.length / 12);
   const x = { range: [-0.5, split.length - 0.5], label: "split", text: (i) => String(split[i]),
     ticks: split.map((_, i) => i).filter((i) => i % every === 0) };
-  const plot = axes(inner, x, y, 70 + 20 * levels.length);
+  const plot = axes(host, x, y, PLOT.top + PLOT.bottom + 20 * (levels.length + 1));
   steps(plot, values.map((value) => (absent(value) ? null : levels.indexOf(value))));
   plot.svg.setAttribute("aria-label", `Chosen ${name} per split`);
-  figure.append(plot.svg);
-  return figure;
+  return element("div", { class: "parameter" }, element("b", {}, name.replaceAll("_", " ")),
+    element("span", { class: "muted" }, " " + stability(values)), plot.svg);
 }
 
 function stability(values) {
   const changes = values.filter((value, i) => i > 0 && value !== values[i - 1]).length;
-  return `Changed at ${changes} of ${values.length - 1} splits.`;
+  return `changed ${changes} times in ${values.length} splits`;
 }
 
 function finish(host, plot, description) {

@@ -1,6 +1,9 @@
 "use strict";
 // The prices around one trade: candles, and on them the signal, the entry, the stop, the target and the exit.
 
+const BARS_BEFORE = 40;
+const BARS_AFTER = 20;
+
 /** The price chart of a section; show(row) draws the trade of that row, or says why it cannot. */
 function priceChart(host, caption, section) {
   const byRow = new Map(section.charts.map((chart) => [chart.row, chart]));
@@ -53,11 +56,15 @@ function drawTrade(host, trade, bars) {
   marks.path = level(chart, trade.entry_date, trade.entry_price, trade.exit_date, trade.exit_price, LC.LineStyle.Solid);
   marks.stop = level(chart, trade.signal_date, trade.stop, trade.exit_date, trade.stop, LC.LineStyle.Dashed);
   marks.target = level(chart, trade.signal_date, bars.target, trade.exit_date, bars.target, LC.LineStyle.Dotted);
-  keys.append(key("entry to exit", "ink").node);
+  const signal = key("signal", "muted").node;
+  signal.classList.add("dot");
+  keys.append(signal, key("entry to exit", "ink").node);
   if (marks.stop) keys.append(key("stop", "loss").node);
   if (marks.target) keys.append(key("target", "gain").node);
   entry.paint();
-  chart.timeScale().fitContent();
+  // The signal's own look-back on the left, what came of it on the right; the rest is there to be dragged in.
+  chart.timeScale().setVisibleLogicalRange({ from: bars.date.indexOf(trade.signal_date) - BARS_BEFORE,
+    to: bars.date.indexOf(trade.exit_date) + BARS_AFTER });
   return entry;
 }
 
@@ -90,7 +97,7 @@ function arrows(trade, ink, muted) {
   const [under, over] = long ? ["belowBar", "aboveBar"] : ["aboveBar", "belowBar"];
   const [inward, outward] = long ? ["arrowUp", "arrowDown"] : ["arrowDown", "arrowUp"];
   return [
-    { time: trade.signal_date * DAY, position: under, shape: "circle", color: muted, text: "signal", size: 0.6 },
+    { time: trade.signal_date * DAY, position: under, shape: "circle", color: muted, size: 0.6 },
     { time: trade.entry_date * DAY, position: under, shape: inward, color: ink, text: "entry" },
     { time: trade.exit_date * DAY, position: over, shape: outward, color: ink, text: `exit: ${trade.exit_reason}` },
   ];

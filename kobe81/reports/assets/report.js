@@ -45,6 +45,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 // pages, because a chart repaints only with the next frame, which would be too late.
 window.addEventListener("beforeprint", () => {
   document.documentElement.dataset.theme = "light";
+  document.querySelectorAll("details").forEach((details) => { details.open = true; });
   repaint();
   for (const { chart, host } of timeCharts) {
     const picture = chart.takeScreenshot(true);

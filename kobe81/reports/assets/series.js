@@ -1,5 +1,5 @@
 "use strict";
-// Charts over time, drawn by Lightweight Charts on canvas: equity with drawdown and exposure, and strategies head to head.
+// Charts over time, drawn on canvas by Lightweight Charts: equity with drawdown and exposure, strategies head to head.
 
 const LC = LightweightCharts;
 const DAY = 86400;
@@ -70,7 +70,7 @@ function plotEquity(host, section) {
     ...section.benchmarks.map((b, i) => ({ ...b, shade: `bench-${i % 3}` }))];
   const lines = moneyLines(chart, curves).map((t) => ({ ...t, style: (track) => ({ color: colour(track.shade) }) }));
   const tracks = [...lines, drawdownPane(chart, section.equity), exposurePane(chart, section.equity)];
-  const shadeWindows = section.splits ? windows(lines[0].series, section.splits) : null;
+  const shadeWindows = section.splits ? windows(lines[0].series, section.equity.date, section.splits) : null;
   [5, 2, 1].forEach((factor, i) => chart.panes()[i].setStretchFactor(factor));
   equityKeys(keys, entry, tracks, section);
   entry.paint();
@@ -88,10 +88,17 @@ function drawdownPane(chart, curve) {
 
 function exposurePane(chart, curve) {
   const series = chart.addSeries(LC.AreaSeries, { ...line, lineWidth: 1,
-    priceFormat: custom((value) => format.percent(value, 0), 0.01) }, 2);
+    priceFormat: custom((value) => format.percent(value, 0), 0.01),
+    autoscaleInfoProvider: (original) => fromZero(original()) }, 2);
   series.setData(points(curve.date, curve.exposure));
   return { name: "Exposure", shade: "exposure", series, text: (value) => format.percent(value, 0), style: () => ({
     lineColor: colour("exposure"), topColor: colour("exposure") + "55", bottomColor: colour("exposure") + "22" }) };
+}
+
+/** The price range of a series, extended down to zero. */
+function fromZero(info) {
+  if (info?.priceRange) info.priceRange.minValue = 0;
+  return info;
 }
 
 /** The legend, which doubles as the read-out under the crosshair, and the range and scale controls. */
@@ -105,7 +112,7 @@ function equityKeys(keys, entry, tracks, section) {
     node.style.setProperty("--key", "var(--window-other)");
     keys.append(node);
   }
-  keys.append(element("span", { class: "spacer" }), ...ranges(chart, tracks[0].date), logarithm(chart));
+  keys.append(element("span", { class: "range" }, ...ranges(chart, tracks[0].date), logarithm(chart)));
   const last = tracks.map((track) => track.series.data().at(-1)?.value);
   const show = (time, at) => {
     day.textContent = format.date(time / DAY);
@@ -145,15 +152,15 @@ function logarithm(chart) {
 }
 
 /** Bands behind the equity, one per test window, in two tints so that neighbours can be told apart. */
-function windows(series, { test_start: starts, test_end: ends }) {
+function windows(series, dates, { test_start: starts, test_end: ends }) {
   let chart, tints, redraw;
+  // Half a session to either side, so that neighbouring windows touch.
+  const edges = starts.map((start, i) => [sessionsBefore(dates, start) - 0.5, sessionsBefore(dates, ends[i] + 1) - 0.5]);
   const draw = (target) => target.useBitmapCoordinateSpace(({ context, bitmapSize, horizontalPixelRatio }) => {
-    const place = (day) => chart.timeScale().timeToCoordinate(day * DAY) * horizontalPixelRatio;
-    starts.forEach((start, i) => {
-      const from = place(start);
+    edges.forEach((edge, i) => {
+      const [from, to] = edge.map((place) => chart.timeScale().logicalToCoordinate(place) * horizontalPixelRatio);
       context.fillStyle = tints[i % 2];
-      context.fillRect(from, 0, place(i + 1 < starts.length ? Math.min(starts[i + 1], ends[i] + 7) : ends[i]) - from,
-        bitmapSize.height);
+      context.fillRect(from, 0, to - from, bitmapSize.height);
     });
   });
   const view = { zOrder: () => "bottom", renderer: () => ({ draw: () => {}, drawBackground: draw }) };
@@ -162,6 +169,12 @@ function windows(series, { test_start: starts, test_end: ends }) {
   series.attachPrimitive({ paneViews: () => [view],
     attached: (parameters) => { chart = parameters.chart; redraw = parameters.requestUpdate; } });
   return { paint };
+}
+
+/** How many of the dates, which increase, lie before `day`. */
+function sessionsBefore(dates, day) {
+  const at = dates.findIndex((date) => date >= day);
+  return at < 0 ? dates.length : at;
 }
 
 function plotComparison(host, sections) {

@@ -1,5 +1,5 @@
 "use strict";
-// A small plotting kit in SVG: linear axes, bars, dots, steps. SVG follows the page's colours by itself and prints sharp.
+// A small plotting kit in SVG: linear axes, bars, dots, steps. SVG follows the page's colours and prints sharp.
 
 const PLOT = { height: 240, left: 52, right: 12, top: 10, bottom: 38 };
 
@@ -85,8 +85,9 @@ function bar(plot, from, to, value, gain, text) {
 function dots(plot, points) {
   const placed = points.map((point) => ({ ...point, left: plot.x(point.x), top: plot.y(point.y) }));
   for (const gain of [true, false]) {
-    const path = placed.filter((p) => p.gain === gain).map((p) => `M${p.left.toFixed(1)} ${p.top.toFixed(1)}h0`).join("");
-    plot.svg.append(svgElement("path", { class: `dots ${gain ? "gain" : "loss"}`, d: path }));
+    const d = placed.filter((p) => p.gain === gain).map((p) => `M${p.left.toFixed(1)} ${p.top.toFixed(1)}h0`).join("");
+    const size = points.length < 150 ? "few" : "many";
+    plot.svg.append(svgElement("path", { class: `dots ${size} ${gain ? "gain" : "loss"}`, d }));
   }
   followPointer(plot, placed);
 }
@@ -110,7 +111,9 @@ function followPointer(plot, placed) {
 function nearest(plot, placed, event) {
   const box = plot.svg.getBoundingClientRect();
   const scale = plot.width / box.width;
-  const distance = (p) => Math.hypot(p.left - (event.clientX - box.left) * scale, p.top - (event.clientY - box.top) * scale);
+  const left = (event.clientX - box.left) * scale;
+  const top = (event.clientY - box.top) * scale;
+  const distance = (point) => Math.hypot(point.left - left, point.top - top);
   let best = null;
   let least = 14;
   for (const point of placed) {

@@ -31,13 +31,17 @@ function tradeList(host, section) {
   const choose = (row) => {
     state.chosen = row;
     price.show(row);
-    for (const node of host.querySelectorAll("tbody tr")) node.setAttribute("aria-selected", node.dataset.row === String(row));
+    for (const node of host.querySelectorAll("tbody tr")) select(node, state);
   };
   fillHead(host, columns, state, refresh);
   connectControls(host, state, refresh);
   refresh();
-  choose(section.charts[0]?.row ?? 0);
+  choose(ordered(section.trades, state, price)[0]);
   return choose;
+}
+
+function select(node, state) {
+  node.setAttribute("aria-selected", Number(node.dataset.row) === state.chosen);
 }
 
 function fillHead(host, columns, state, refresh) {
@@ -57,16 +61,19 @@ function connectControls(host, state, refresh) {
     change(e.target);
     refresh();
   });
-  connect(".symbol-filter", "input", (box) => { state.symbol = box.value.trim().toUpperCase(); state.limit = PAGE_ROWS; });
-  connect(".charted-filter", "change", (box) => { state.charted = box.checked; state.limit = PAGE_ROWS; });
+  const restart = (change) => Object.assign(state, { limit: PAGE_ROWS }, change);
+  connect(".symbol-filter", "input", (box) => restart({ symbol: box.value.trim().toUpperCase() }));
+  connect(".charted-filter", "change", (box) => restart({ charted: box.checked }));
   connect(".more", "click", () => { state.limit += PAGE_ROWS; });
 }
 
 function fillRows(host, section, columns, state, price, choose) {
   const rows = ordered(section.trades, state, price);
   const shown = rows.slice(0, state.limit);
-  host.querySelector("tbody").replaceChildren(...shown.map((row) => tableRow(section.trades, columns, row, state, price, choose)));
-  host.querySelector(".count").textContent = `${format.number(shown.length, 0)} of ${format.number(rows.length, 0)} shown`;
+  const nodes = shown.map((row) => tableRow(section.trades, columns, row, state, price, choose));
+  host.querySelector("tbody").replaceChildren(...nodes);
+  const [some, all] = [shown.length, rows.length].map((count) => format.number(count, 0));
+  host.querySelector(".count").textContent = `${some} of ${all} shown`;
   host.querySelector(".more").hidden = shown.length === rows.length;
   for (const head of host.querySelectorAll("thead th")) {
     const direction = state.descending ? "descending" : "ascending";
@@ -87,8 +94,9 @@ function ordered(trades, state, price) {
 }
 
 function tableRow(trades, columns, row, state, price, choose) {
-  const node = element("tr", { tabindex: "0", "data-row": row, "aria-selected": String(row === state.chosen),
+  const node = element("tr", { tabindex: "0", "data-row": row,
     ...(price.has(row) && { class: "charted", title: "Show the prices around this trade" }) });
+  select(node, state);
   node.append(...columns.map((column) => tableCell(column, trades[column.name][row])));
   node.addEventListener("click", () => choose(row));
   node.addEventListener("keydown", (event) => { if (event.key === "Enter") choose(row); });

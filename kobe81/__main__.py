@@ -1,0 +1,5 @@
+"""`python -m kobe81` is `kobe`."""
+
+from kobe81.app.cli import main
+
+main()

@@ -1,0 +1,79 @@
+"""The command line: one table of commands, each imported only when it is called, so that --help answers at once."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+from cyclopts import App
+
+from kobe81 import __version__
+from kobe81.core.errors import KobeError
+
+COMMANDS = {
+    "demo": ("kobe81.app.commands.demo:demo", "Judge both strategies on the embedded sample: offline, no key."),
+    "backtest": ("kobe81.app.commands.backtest:backtest", "Trade one strategy over a set of bars."),
+    "showdown": ("kobe81.app.commands.showdown:showdown", "Strategies head to head on the same bars."),
+    "wf": ("kobe81.app.commands.wf:wf", "Walk-forward: judge a strategy out of sample, with or without a grid."),
+    "scan": ("kobe81.app.commands.scan:scan", "The signals of the last complete bar."),
+    "strategies": ("kobe81.app.commands.strategies:show", "The strategies and their parameters."),
+}
+GROUPS = {
+    "data": ("Bars: fetch, check, info, export, import.", {
+        "fetch": ("kobe81.app.commands.data:fetch", "Fetch daily bars into the cache, from the first source that can."),
+        "check": ("kobe81.app.commands.data:check", "Look for bad bars, by symbol and date."),
+        "info": ("kobe81.app.commands.data:info", "What a set of bars holds: span, symbols, source, hash."),
+        "export": ("kobe81.app.commands.data:export", "Write bars to one Parquet or CSV file."),
+        "import": ("kobe81.app.commands.data:import_", "Take bars from files into the cache."),
+    }),
+    "universe": ("The symbols to trade.", {
+        "build": ("kobe81.app.commands.universe:build", "Keep the most traded candidates with a long history."),
+    }),
+    "experiments": ("Every run, with the hash of what went in and came out.", {
+        "list": ("kobe81.app.commands.experiments:list_", "The registered runs, latest first."),
+        "show": ("kobe81.app.commands.experiments:show", "One run: inputs, outputs, figures."),
+        "compare": ("kobe81.app.commands.experiments:compare", "Two or more runs side by side."),
+        "verify": ("kobe81.app.commands.experiments:verify", "Run again and compare the outputs byte by byte."),
+    }),
+}
+EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
+
+
+def build() -> App:
+    """The application, with every command registered by name and none imported."""
+    app = App("kobe", help="Daily-bar trading for US stocks by rule. Start with: kobe demo", version=__version__,
+              result_action="return_value", suppress_keyboard_interrupt=False, help_format="plaintext")
+    for name, (target, text) in COMMANDS.items():
+        app.command(target, name=name, help=text)
+    for name, (text, commands) in GROUPS.items():
+        group = App(name, help=text)
+        for command, (target, line) in commands.items():
+            group.command(target, name=command, help=line)
+        app.command(group)
+    return app
+
+
+def main(arguments: list[str] | None = None) -> NoReturn:
+    """Run a command. Exit codes: 0 done, 1 failed, 2 the request is wrong, 130 interrupted."""
+    try:
+        build()(arguments, exit_on_error=True)
+    except KobeError as error:
+        _say(f"kobe: {error}")
+        sys.exit(error.exit_code)
+    except OSError as error:
+        _say(f"kobe: {_about(error)}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _say("kobe: interrupted; what was finished is kept, and the same command goes on from there")
+        sys.exit(EXIT_INTERRUPTED)
+    sys.exit(0)
+
+
+def _about(error: OSError) -> str:
+    """What a person can do about a failed file operation."""
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}. Earlier results are untouched; mend that and run the command again"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)

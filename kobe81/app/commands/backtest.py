@@ -1,0 +1,31 @@
+"""kobe backtest."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from kobe81.app.options import AccountOptions, DataOptions, RunOptions, Settings
+
+
+def backtest(strategy: Annotated[str, Parameter(name="--strategy")] = "donchian", data: DataOptions = DataOptions(),
+             account: AccountOptions = AccountOptions(), run: RunOptions = RunOptions()) -> None:
+    """Trade one strategy over a set of bars.
+
+    Parameters
+    ----------
+    strategy
+        Its name; see: kobe strategies
+    """
+    from kobe81.app.analysis import Setup
+    from kobe81.app.deliver import finish
+    from kobe81.app.market import open_market
+    from kobe81.app.runs import run_backtest
+    from kobe81.app.waiting import waiting
+
+    settings = Settings.read(run, account)
+    setup = Setup(settings.strategy(strategy), settings.account())
+    with waiting("Backtesting", quiet=run.json):
+        done = run_backtest(open_market(data), setup, run.seed, run.benchmark)
+    finish([done], run, f"{strategy}: backtest")

@@ -1,0 +1,27 @@
+"""The end of a command that ran something: register, write, show."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kobe81.app.options import RunOptions
+from kobe81.app.present import register_line, report, show
+from kobe81.app.runs import Run, deliver, register
+
+
+def finish(runs: Sequence[Run], options: RunOptions, title: str) -> None:
+    """Register the runs, write their files and one report to the folder asked for, and print what they found."""
+    kept = [register(run) for run in runs]
+    extra = {"report.html": report(kept, title, command_line())} if options.report and options.out else {}
+    deliver(kept, options.out, extra)
+    show(kept, options.json)
+    if not options.json:
+        register_line(kept, [str(Path(options.out) / name) for name in extra] if options.out else [])
+
+
+def command_line() -> str:
+    """The command as it was typed."""
+    return shlex.join(["kobe", *sys.argv[1:]])

@@ -1,0 +1,44 @@
+"""Where things live, and the only place that asks the environment and the clock."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import platformdirs
+
+import kobe81
+from kobe81.core.hashing import code_digest
+
+VARIABLE = "KOBE_HOME"
+
+
+def home() -> Path:
+    """The folder of all state: $KOBE_HOME, or the user's data folder."""
+    return Path(os.environ.get(VARIABLE) or platformdirs.user_data_path("kobe81", appauthor=False)).expanduser()
+
+
+def panels() -> Path:
+    """Memory-mapped panels: disposable."""
+    return home() / "cache" / "panels"
+
+
+def cached_bars() -> Path:
+    """Bars as fetched: disposable."""
+    return home() / "cache" / "bars"
+
+
+def runs() -> Path:
+    """Registered runs: immutable."""
+    return home() / "runs"
+
+
+def now() -> datetime:
+    """The wall clock, in UTC."""
+    return datetime.now(UTC)
+
+
+def code_version() -> str:
+    """The product's version and the hash of its code."""
+    return f"{kobe81.__version__}+{code_digest(Path(kobe81.__file__).parent).removeprefix('sha256:')[:8]}"

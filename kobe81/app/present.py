@@ -1,0 +1,193 @@
+"""Runs as people see them: the terminal, JSON, and the HTML report."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from kobe81.app import home
+from kobe81.app.analysis import Analysis
+from kobe81.app.runs import Run
+from kobe81.backtest.engine import Backtest
+from kobe81.backtest.statistics import monthly_returns
+from kobe81.backtest.walk_forward import WalkForward
+from kobe81.reports import terminal
+from kobe81.reports.html import Report, RunSection, choose_charts, render
+
+if TYPE_CHECKING:
+    import polars as pl
+
+HEADLINE = ("Return", "Annual return", "Sharpe", "Maximum drawdown", "Profit factor", "Trades", "Win rate", "Exposure")
+UNITS = {"sharpe": "ratio", "max_drawdown": "%", "profit_factor": "ratio"}
+NAMES = {"sharpe": "Sharpe", "max_drawdown": "Maximum drawdown", "profit_factor": "Profit factor"}
+
+
+def show(runs: Sequence[Run], as_json: bool) -> None:
+    """Print the runs: one table, a column each, what stands beside them, and what must be said."""
+    if as_json:
+        sys.stdout.write(json.dumps([as_values(run) for run in runs], indent=2, allow_nan=False, default=str) + "\n")
+        return
+    for market in dict.fromkeys(run.analysis.market for run in runs):
+        _show_market([run for run in runs if run.analysis.market is market])
+
+
+def as_values(run: Run) -> dict[str, Any]:
+    """A run for machines: figures, intervals, benchmarks, refusals, caveats, origins."""
+    analysis = run.analysis
+    return {
+        "run": run.inputs.run_id, "kind": run.inputs.kind, "strategy": run.inputs.strategy,
+        "source": analysis.market.bars.origin.source, "synthetic": analysis.market.bars.origin.synthetic,
+        "symbols": len(analysis.market.bars.symbols), "span": analysis.span, "config": run.inputs.config,
+        "summary": analysis.figures,
+        "intervals_95": {name: list(found) for name, found in analysis.intervals.items()},
+        "benchmarks": {name: float(c.equity[-1] / c.initial - 1.0) for name, c in analysis.benchmarks.items()},
+        "refusals": refusals(analysis), "caveats": analysis.caveats, **run.inputs.made_from,
+    }
+
+
+def refusals(analysis: Analysis) -> dict[str, int]:
+    """How often each reason kept a signal from becoming a trade; a walk-forward does not count them."""
+    return analysis.result.refusals if isinstance(analysis.result, Backtest) else {}
+
+
+def _show_market(runs: Sequence[Run]) -> None:
+    first = runs[0].analysis
+    bars = first.market.bars
+    kind = "out of sample" if isinstance(first.result, WalkForward) else first.account.mode
+    terminal.show(
+        terminal.table(f"{bars.origin.label}: {len(bars.symbols)} symbols, {first.span}, {kind}",
+                       ["", *(r.inputs.strategy for r in runs), *first.benchmarks], _figures(runs)),
+        *(terminal.pairs({f"{r.inputs.strategy}": terminal.sparkline(r.analysis.curve.equity.tolist())}) for r in runs),
+        *(_splits(r) for r in runs if isinstance(r.analysis.result, WalkForward)),
+        terminal.notes(first.caveats),
+    )
+
+
+def _figures(runs: Sequence[Run]) -> list[list[str]]:
+    """One row per figure; the intervals stand in brackets under theirs."""
+    from kobe81.backtest.metrics import max_drawdown, sharpe
+
+    rows = []
+    held = runs[0].analysis.benchmarks.values()
+    known = {"Return": ("%", [c.equity[-1] / c.initial - 1.0 for c in held]),
+             "Sharpe": ("ratio", [sharpe(c.returns) for c in held]),
+             "Maximum drawdown": ("%", [max_drawdown(c) for c in held])}
+    for name in HEADLINE:
+        found = [run.analysis.statistics[name] for run in runs]
+        unit, values = known.get(name, ("%", []))
+        rows.append([name, *(terminal.say(s.value, s.unit) for s in found),
+                     *(terminal.say(v, unit) for v in values or [None] * len(held))])
+        for key, title in NAMES.items():
+            if title == name:
+                rows.append(["  95 % interval", *(terminal.interval(*run.analysis.intervals[key], UNITS[key])
+                                                   for run in runs), *[""] * len(held)])
+    for key, title in (("deflated_sharpe", "Deflated Sharpe"), ("pbo", "Overfitting (PBO)"), ("trials", "Sets tried")):
+        if key in runs[0].analysis.verdict:
+            unit = "count" if key == "trials" else "ratio"
+            rows.append([title, *(terminal.say(run.analysis.verdict[key], unit) for run in runs), *[""] * len(held)])
+    return rows
+
+
+def _splits(run: Run) -> Any:
+    """How the choice of parameters held from split to split, in one table of at most twelve rows."""
+    frame = splits_frame(run.analysis.result)
+    step = max(1, -(-frame.height // 12))
+    rows = [[str(r["split"]), f"{r['test_start']} to {r['test_end']}", r["parameters"],
+             terminal.say(r["in_sample"], "ratio"), terminal.say(r["out_of_sample"], "ratio"),
+             terminal.say(r["trades"], "count"), terminal.say(r["net_pnl"], "$")]
+            for r in frame.iter_rows(named=True) if r["split"] % step == 0]
+    title = f"{run.inputs.strategy}: {frame.height} splits" + (f", every {step}th shown" if step > 1 else "")
+    return terminal.table(title, ["#", "tested", "chosen", "in", "out", "trades", "P&L $"], rows, left=3)
+
+
+def splits_frame(result: Any) -> pl.DataFrame:
+    """One row per split: dates, the chosen parameters, Sharpe in and out of sample, trades, profit."""
+    import polars as pl
+
+    from kobe81.backtest.files import split_facts
+    from kobe81.backtest.metrics import sharpe
+
+    varied = [k for k in vars(result.base) if len({vars(s)[k] for s in result.sets}) > 1]
+    rows = []
+    for split in result.splits:
+        facts = split_facts(result, split)
+        chosen = {k: vars(split.strategy)[k] for k in varied}
+        rows.append({"split": split.number, **{k: facts[k] for k in ("train_start", "train_end", "test_start", "test_end")},
+                     "parameters": ", ".join(f"{k} {v}" for k, v in chosen.items()) or "defaults",
+                     **chosen, "in_sample": split.in_sample, "out_of_sample": sharpe(split.curve.returns),
+                     "trades": len(split.trades), "net_pnl": float(split.trades.net_pnl.sum())})
+    dates = ("train_start", "train_end", "test_start", "test_end")
+    return pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.col(d).str.to_date() for d in dates)
+
+
+def report(runs: Sequence[Run], title: str, command: str) -> bytes:
+    """The HTML report of the runs, one section each."""
+    sections = [_section(run) for run in runs]
+    first = runs[0]
+    provenance: Mapping[str, object] = {
+        **first.inputs.made_from, "run": ", ".join(r.inputs.run_id for r in runs), "span": first.analysis.span,
+        "source": ", ".join(dict.fromkeys(r.analysis.market.bars.origin.label for r in runs))}
+    page = Report(title, command, provenance, sections, _comparison(runs) if len(runs) > 1 else None)
+    return render(page).encode()
+
+
+def _comparison(runs: Sequence[Run]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame([
+        {"strategy": _title(run), **{n: terminal.say(*run.analysis.statistics[n]) for n in HEADLINE}} for run in runs])
+
+
+def _title(run: Run) -> str:
+    origin = run.analysis.market.bars.origin
+    return f"{run.inputs.strategy} on {'SYNTHETIC market' if origin.synthetic else origin.source}"
+
+
+def _section(run: Run) -> RunSection:
+    analysis, result = run.analysis, run.analysis.result
+    bars, walked = analysis.market.bars, isinstance(result, WalkForward)
+    return RunSection(
+        title=_title(run) if bars.origin.synthetic else run.inputs.strategy,
+        subtitle=f"{len(bars.symbols)} symbols, {analysis.span}, {'out of sample' if walked else analysis.account.mode}",
+        label=bars.origin.label,
+        parameters={**vars(analysis.strategy), **vars(analysis.account)},
+        equity=analysis.curve.to_frame(),
+        benchmarks={name: curve.to_frame().select("date", "equity") for name, curve in analysis.benchmarks.items()},
+        trades=analysis.trades,
+        statistics=_statistics(analysis),
+        monthly=_monthly(analysis),
+        price_charts=choose_charts(analysis.trades, _bars_of(analysis)),
+        splits=splits_frame(result) if walked else None,
+        deflated_sharpe=analysis.verdict.get("deflated_sharpe"), pbo=analysis.verdict.get("pbo"),
+        trials=analysis.verdict.get("trials"), refusals=refusals(analysis), caveats=analysis.caveats)
+
+
+def _statistics(analysis: Analysis) -> list[tuple[str, str, str, str]]:
+    found = analysis.statistics
+    between = {NAMES[k]: terminal.interval(*bounds, UNITS[k]) for k, bounds in analysis.intervals.items()}
+    rows = [("Headline", name, terminal.say(*found[name]), between.get(name, "")) for name in HEADLINE]
+    return rows + [("All figures", name, terminal.say(*s), between.get(name, "")) for name, s in found.items()]
+
+
+def _monthly(analysis: Analysis) -> pl.DataFrame:
+    frame = monthly_returns(analysis.curve)
+    return frame.rename(dict(zip(frame.columns[1:13], map(str, range(1, 13)), strict=True)) |
+                        {frame.columns[13]: "total", frame.columns[0]: "year"})
+
+
+def _bars_of(analysis: Analysis) -> Any:
+    bars = analysis.market.bars
+
+    def of(symbol: str) -> pl.DataFrame:
+        return bars.select([symbol]).to_frame().drop("symbol", "volume")
+
+    return of
+
+
+def register_line(runs: Sequence[Run], written: Sequence[str]) -> None:
+    """Where the results are."""
+    kept = ", ".join(r.experiment.run_id for r in runs if r.experiment)
+    lines = {"registered": f"{kept} in {home.runs()}"} if kept else {}
+    terminal.show(terminal.pairs({**lines, **({"written": ", ".join(written)} if written else {})}))

@@ -1,0 +1,111 @@
+"""A run from options to registered results: load, compute, write, register, report."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kobe81.app import home
+from kobe81.app.analysis import Analysis, Setup
+from kobe81.app.market import Market
+from kobe81.backtest.files import Files, backtest_files, walk_forward_files
+from kobe81.core.hashing import digest_of
+from kobe81.experiments.registry import Experiment, ExperimentRegistry, Inputs, write_files
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kobe81.backtest.walk_forward import WalkForward
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run: what it found, the files it made, where it is registered."""
+
+    analysis: Analysis
+    inputs: Inputs
+    files: Files
+    experiment: Experiment | None = None
+
+
+def run_backtest(market: Market, setup: Setup, seed: int, benchmark: str | None = None) -> Run:
+    """One strategy over all bars."""
+    from kobe81.backtest.engine import backtest
+
+    with _checked(market):
+        result = backtest(market.bars, setup.strategy, setup.account)
+    analysis = Analysis(market, result, seed, benchmark)
+    inputs = _inputs("backtest", market, setup, seed)
+    return Run(analysis, inputs, backtest_files(result, inputs.made_from))
+
+
+def run_walk_forward(market: Market, setup: Setup, seed: int, benchmark: str | None,
+                     compute: Callable[[Market, Setup], WalkForward]) -> Run:
+    """One strategy out of sample; `compute` says where the work is done."""
+    with _checked(market):
+        result = compute(market, setup)
+    analysis = Analysis(market, result, seed, benchmark)
+    inputs = _inputs("walk_forward", market, setup, seed)
+    return Run(analysis, inputs, walk_forward_files(result, inputs.made_from, analysis.verdict))
+
+
+def register(run: Run) -> Run:
+    """Keep the run in the registry."""
+    from kobe81.backtest.walk_forward import WalkForward
+
+    result = run.analysis.result
+    sets = result.sets if isinstance(result, WalkForward) else [result.strategy]
+    trials = tuple(digest_of(vars(s)).removeprefix("sha256:")[:16] for s in sets)
+    kept = registry().register(run.inputs, run.files, run.analysis.figures, trials, home.now())
+    return Run(run.analysis, run.inputs, run.files, kept)
+
+
+def registry() -> ExperimentRegistry:
+    """The registry below KOBE_HOME."""
+    return ExperimentRegistry(home.runs())
+
+
+def deliver(runs: list[Run], out: Path | None, extra: Mapping[str, bytes]) -> None:
+    """Write the files of the runs, and what was made of them together, to the folder asked for."""
+    if out is None:
+        return
+    files: Files = {}
+    for run in runs:
+        own = run.files if len(runs) == 1 or run.inputs.kind == "walk_forward" else {
+            f"{run.inputs.strategy}/{name}": content for name, content in run.files.items()}
+        files |= own
+    if out.name == "wf_outputs":
+        files = {name.removeprefix("wf_outputs/"): content for name, content in files.items()}
+    write_files(out, {**files, **extra})
+
+
+def _inputs(kind: str, market: Market, setup: Setup, seed: int) -> Inputs:
+    return Inputs(kind, setup.strategy.name, market.reference, market.data_hash, setup.config, home.code_version(),
+                  seed)
+
+
+@contextmanager
+def _checked(market: Market) -> Iterator[None]:
+    """Hash the bars on another thread while they are used, and refuse the result where they are not what they were."""
+    failed: list[Exception] = []
+
+    def check() -> None:
+        try:
+            market.check()
+        except Exception as error:  # noqa: BLE001  (carried to the caller's thread and raised there)
+            failed.append(error)
+
+    thread = threading.Thread(target=check)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+    if failed:
+        raise failed[0]

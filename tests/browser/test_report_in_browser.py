@@ -1,0 +1,217 @@
+"""What a reader's browser does with the report. Skipped where there is no Chromium."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from shutil import which
+
+import polars as pl
+import pytest
+import sample_report
+
+from kobe81.reports.html import Report, write
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="these tests drive a browser through playwright")
+
+CHROMIUM = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
+ARGUMENTS = [
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+PIXELS = """(canvas) => new Set(new Uint32Array(
+    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"""
+MARKUP = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>"
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["sync_api.Browser"]:
+    with sync_api.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+class Reader:
+    """A reader's page, and a note of everything that it said and asked for."""
+
+    def __init__(self, browser: "sync_api.Browser", file: Path, scheme: str = "light", width: int = 1280) -> None:
+        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        self.complaints: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(file.as_uri())
+        self.page.wait_for_timeout(300)
+
+    def colours(self, selector: str) -> list[int]:
+        """How many colours each canvas under the selector shows; one means nothing was drawn."""
+        return [canvas.evaluate(PIXELS) for canvas in self.page.query_selector_all(f"{selector} canvas")]
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    write(sample_report.report(400), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def reader(browser: "sync_api.Browser", file: Path) -> Reader:
+    return Reader(browser, file)
+
+
+def opened(browser: "sync_api.Browser", report: Report, tmp_path: Path) -> Reader:
+    write(report, tmp_path / "report.html")
+    return Reader(browser, tmp_path / "report.html")
+
+
+def test_the_page_is_silent_and_asks_for_nothing(reader: Reader, file: Path) -> None:
+    """No console message (a breach of the content policy would be one) and no request but the file itself."""
+    assert reader.complaints == []
+    assert reader.requests == [file.as_uri()]
+
+
+def test_every_canvas_chart_is_drawn(reader: Reader) -> None:
+    """Head to head, and per section equity and prices: the largest canvas of each shows many colours."""
+    for host in ('[data-plot="comparison"]', '#s0 [data-plot="equity"]', '#s1 [data-plot="equity"]',
+                 '#s0 [data-plot="price"]', '#s1 [data-plot="price"]'):  # fmt: skip
+        assert max(reader.colours(host)) > 10, host
+
+
+def test_equity_drawdown_and_exposure_have_a_pane_each(reader: Reader) -> None:
+    """Three panes on one time axis, so they cannot fall out of step: three rows and the axis."""
+    assert reader.page.locator('#s0 [data-plot="equity"] .canvas tr:has(canvas)').count() == 4
+
+
+@pytest.mark.parametrize(("plot", "shapes"), [
+    ("years", 10), ("held", 3), ("excursion", 3), ("promise", 3), ("parameters", 3),
+])  # fmt: skip
+def test_every_small_plot_is_drawn(reader: Reader, plot: str, shapes: int) -> None:
+    """One bar for each of ten years; two clouds and the pointer's ring in a scatter; one step line per parameter."""
+    drawn = reader.page.locator(f'#s0 [data-plot="{plot}"]').locator("rect, path.dots, circle, path.step")
+    assert drawn.count() == shapes
+    assert all(box["width"] > 0 for box in drawn.evaluate_all("all => all.map(x => x.getBoundingClientRect().toJSON())")
+               if box["height"] > 12)  # fmt: skip
+    assert "NaN" not in reader.page.locator(f'#s0 [data-plot="{plot}"]').inner_html()
+
+
+def test_choosing_a_row_shows_its_prices_and_names_the_trade(browser: "sync_api.Browser", file: Path) -> None:
+    """The caption tells the row's symbol and both dates; the chart is another picture; only that row is marked."""
+    page = (reader := Reader(browser, file)).page
+    picture = "document.querySelectorAll('#s0 [data-plot=price] canvas')[0].toDataURL()"
+    before = page.evaluate(picture)
+    row = page.locator("#s0 .trades tbody tr.charted").nth(4)
+    row.click()
+    page.wait_for_timeout(200)
+    cells = row.locator("td").all_inner_texts()
+    caption = page.locator("#s0 .price-caption").inner_text()
+    assert caption.startswith(f"{cells[0].rstrip(' ◦')} long: signal {cells[2]}, entered {cells[3]} at {cells[4]}")
+    assert f"left {cells[5]} at {cells[6]}" in caption
+    assert page.evaluate(picture) != before
+    assert page.locator('#s0 .trades tr[aria-selected="true"]').count() == 1
+    assert reader.complaints == []
+
+
+def test_the_chart_marks_signal_entry_stop_target_and_exit(browser: "sync_api.Browser", tmp_path: Path) -> None:
+    """A trade with a target has all three lines in its key, and its arrows carry the days of the trade."""
+    report = sample_report.report(60)
+    first = report.sections[0]
+    charts = [replace(c, trade={**c.trade, "target": 1.1 * c.trade["entry_price"]}) for c in first.price_charts]
+    page = opened(browser, replace(report, sections=[replace(first, price_charts=charts)]), tmp_path).page
+    assert page.locator("#s0 .price .key").all_inner_texts() == ["signal", "entry to exit", "stop", "target"]
+    arrows = page.evaluate("arrows(tradeAt(sections[0].trades, 0)).map(({time, shape}) => [time / 86400, shape])")
+    days = first.trades.select(pl.col("signal_date", "entry_date", "exit_date").to_physical()).row(0)
+    assert arrows == [[days[0], "circle"], [days[1], "arrowUp"], [days[2], "arrowDown"]]
+
+
+def test_a_trade_without_a_chart_says_so(browser: "sync_api.Browser", file: Path) -> None:
+    """Charts are kept for some trades only; a reader who chooses another is told."""
+    page = Reader(browser, file).page
+    page.locator("#s0 .trades tbody tr:not(.charted)").first.click()
+    assert "No price chart is kept" in page.locator("#s0 .price-missing").inner_text()
+
+
+def test_rows_sort_by_the_chosen_column_both_ways(browser: "sync_api.Browser", file: Path) -> None:
+    """After choosing Return the best of all trades stands first, after choosing it again the worst."""
+    page, trades = Reader(browser, file).page, sample_report.report(400).sections[0].trades
+    for best, direction in ((trades["return"].max(), "descending"), (trades["return"].min(), "ascending")):
+        page.locator('#s0 .trades th[data-column="return"] button').click()
+        shown = page.locator("#s0 .trades tbody tr").first.locator("td").nth(11).inner_text()
+        assert shown.replace("−", "-").rstrip("%") == f"{100 * best:+.2f}"
+        assert page.locator('#s0 .trades th[data-column="return"]').get_attribute("aria-sort") == direction
+
+
+def test_filtering_and_showing_more(browser: "sync_api.Browser", file: Path) -> None:
+    """200 rows at first, all 400 on demand; a symbol typed in any case leaves that symbol's rows only."""
+    page, trades = Reader(browser, file).page, sample_report.report(400).sections[0].trades
+    rows = page.locator("#s0 .trades tbody tr")
+    assert rows.count() == 200
+    page.locator("#s0 .more").click()
+    assert (rows.count(), page.locator("#s0 .more").is_hidden()) == (400, True)
+    page.locator("#s0 .symbol-filter").fill("abx")
+    assert rows.count() == trades.filter(pl.col("symbol") == "ABX").height
+
+
+def test_hostile_names_stay_text(browser: "sync_api.Browser", tmp_path: Path) -> None:
+    """Markup in every text a report takes, symbols included, is shown as it is written and runs nowhere."""
+    report = sample_report.report(40)
+    first = report.sections[0]
+    dirty = first.trades.with_columns(symbol=pl.lit(MARKUP), exit_reason=pl.lit(MARKUP))
+    splits = first.splits.rename({"hold": MARKUP}).with_columns(parameters=pl.lit(MARKUP))
+    section = replace(
+        first, title=MARKUP, subtitle=MARKUP, label=MARKUP, parameters={MARKUP: MARKUP}, trades=dirty, price_charts=(),
+        statistics=[(MARKUP,) * 4], refusals={MARKUP: 1}, caveats=[MARKUP], benchmarks={MARKUP: first.equity},
+        splits=splits,
+    )  # fmt: skip
+    hostile = replace(
+        report, title=MARKUP, command=MARKUP, provenance={MARKUP: MARKUP}, sections=[section, section],
+        caveats=[MARKUP], comparison=pl.DataFrame({MARKUP: [MARKUP]}),
+    )  # fmt: skip
+    reader = opened(browser, hostile, tmp_path)
+    reader.page.locator("#s0 .trades tbody tr").first.click()
+    reader.page.locator('#s0 [data-plot="held"] svg').hover()
+    assert reader.page.evaluate("window.pwned") is None
+    assert reader.page.locator("img").count() == 0
+    assert reader.complaints == []
+    assert len(reader.requests) == 1
+    assert reader.page.locator("h1").inner_text() == MARKUP
+    assert reader.page.locator("#s0 .trades tbody td").first.inner_text() == MARKUP
+
+
+def test_a_run_without_trades_is_a_readable_page(browser: "sync_api.Browser", tmp_path: Path) -> None:
+    """Nothing breaks when there is nothing to show."""
+    report = sample_report.report(40)
+    bare = replace(report.sections[0], trades=report.sections[0].trades.clear(), price_charts=(), splits=None)
+    idle = replace(bare, equity=bare.equity.clear(), benchmarks={}, monthly=bare.monthly.clear(), statistics=())
+    reader = opened(browser, replace(report, sections=[bare, idle]), tmp_path)
+    assert reader.complaints == []
+    assert reader.page.locator(".verdict-headline").all_inner_texts() == ["No trades", "No trades"]
+
+
+def test_dark_screens_get_dark_charts_and_paper_gets_light_ones(browser: "sync_api.Browser", file: Path) -> None:
+    """The corner of a chart is as dark as the page on screen, and white in the copy that goes to the printer."""
+    page = Reader(browser, file, "dark").page
+    corner = "(canvas) => [...canvas.getContext('2d').getImageData(2, 2, 1, 1).data]"
+    assert max(page.locator('#s0 [data-plot="equity"] canvas').first.evaluate(corner)[:3]) < 60
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    copies = page.locator(".paper")
+    assert [copies.nth(i).evaluate(corner) for i in range(copies.count())] == [[255, 255, 255, 255]] * 5
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert copies.count() == 0
+
+
+def test_every_strategy_is_printed(browser: "sync_api.Browser", file: Path, tmp_path: Path) -> None:
+    """A printed report has several pages and is a valid PDF."""
+    pdf = Reader(browser, file).page.pdf(format="A4")
+    assert pdf.startswith(b"%PDF")
+    assert pdf.count(b"/Type /Page\n") >= 6
+
+
+@pytest.mark.parametrize("width", [800, 1280])
+def test_the_page_never_scrolls_sideways(browser: "sync_api.Browser", file: Path, width: int) -> None:
+    """Down to 800 pixels everything fits, wide tables in boxes of their own."""
+    page = Reader(browser, file, width=width).page
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
