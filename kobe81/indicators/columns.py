@@ -77,16 +77,23 @@ def _recall(memo: dict[Any, Any] | None, key: Any, indicator: Callable[..., R], 
     return found
 
 
-def defined(*columns: Column) -> tuple[Floats | Ints, ...]:
-    """The plain values of one to three columns, then the first rows and the ends of the stretches where all are finite.
+def defined(x: Column) -> tuple[Floats, Ints, Ints]:
+    """The column's plain values, and the first rows and the ends of the stretches of bars where they are finite.
 
     An end is one past the last row. Stretches ascend; none spans two symbols.
     """
-    fields, offsets = [plain(column) for column in columns], columns[0].offsets
-    if all(map(_all_finite, fields)):
-        return *fields, offsets[:-1], offsets[1:]
-    x, y, z = (fields * 3)[:3]
-    return *fields, *_stretches(x, y, z, offsets)
+    values, offsets = plain(x), x.offsets
+    if _all_finite(values):
+        return values, offsets[:-1], offsets[1:]
+    return values, *_stretches(values, values, values, offsets)
+
+
+def defined_prices(bars: Bars) -> tuple[Floats, Floats, Floats, Ints, Ints]:
+    """High, low and close, and the stretches, as in `defined`, of bars where all three are finite."""
+    high, low, close, offsets = plain(bars.high), plain(bars.low), plain(bars.close), bars.offsets
+    if _all_finite(high) and _all_finite(low) and _all_finite(close):
+        return high, low, close, offsets[:-1], offsets[1:]
+    return high, low, close, *_stretches(high, low, close, offsets)
 
 
 @kernel
@@ -106,11 +113,11 @@ def _stretches(x: Floats, y: Floats, z: Floats, offsets: Ints) -> tuple[Ints, In
     for s in range(len(offsets) - 1):
         inside = False
         for i in range(offsets[s], offsets[s + 1]):
-            defined = np.isfinite(x[i]) and np.isfinite(y[i]) and np.isfinite(z[i])
-            if defined and not inside:
+            finite = np.isfinite(x[i]) and np.isfinite(y[i]) and np.isfinite(z[i])
+            if finite and not inside:
                 starts[found] = i
                 found += 1
-            if defined:
+            if finite:
                 ends[found - 1] = i + 1
-            inside = defined
+            inside = finite
     return starts[:found], ends[:found]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from kobe81.core.bars import Bars, Column, Floats, Ints
-from kobe81.indicators.columns import beside, defined, kernel, remembered, remembered_by_bars, window
+from kobe81.indicators.columns import beside, defined, defined_prices, kernel, remembered, remembered_by_bars, window
 
 
 @remembered
@@ -34,7 +34,7 @@ def macd(x: Column, fast: int = 12, slow: int = 26, signal: int = 9) -> tuple[Co
 @remembered_by_bars
 def wilder_atr(bars: Bars, n: int = 14) -> Column:
     """Wilder's average true range. First at bar n, as the mean of the true ranges of bars 1 to n. TA-Lib ATR."""
-    return beside(bars.close, _atr(*_of(bars), window(n)))
+    return beside(bars.close, _atr(*defined_prices(bars), window(n)))
 
 
 @remembered
@@ -53,7 +53,7 @@ def plus_di(bars: Bars, n: int = 14) -> Column:
 
     0 while no bar has had a true range, as in TA-Lib (which for n = 1 alone gives the share, 0 to 1).
     """
-    return beside(bars.close, _directional(*_of(bars), window(n), 1))
+    return beside(bars.close, _directional(*defined_prices(bars), window(n), 1))
 
 
 @remembered_by_bars
@@ -62,7 +62,7 @@ def minus_di(bars: Bars, n: int = 14) -> Column:
 
     0 while no bar has had a true range, as in TA-Lib (which for n = 1 alone gives the share, 0 to 1).
     """
-    return beside(bars.close, _directional(*_of(bars), window(n), -1))
+    return beside(bars.close, _directional(*defined_prices(bars), window(n), -1))
 
 
 @remembered_by_bars
@@ -72,11 +72,7 @@ def adx(bars: Bars, n: int = 14) -> Column:
     As in TA-Lib, a bar at which +DI and -DI are both 0 counts as 0 in the first average and not at all later; prices
     flat from the start have an ADX of 0.
     """
-    return beside(bars.close, _adx(*_of(bars), window(n)))
-
-
-def _of(bars: Bars) -> tuple[Floats | Ints, ...]:
-    return defined(bars.high, bars.low, bars.close)
+    return beside(bars.close, _adx(*defined_prices(bars), window(n)))
 
 
 @kernel

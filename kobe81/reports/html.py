@@ -17,8 +17,6 @@ from kobe81.core.errors import DataError, KobeError
 from kobe81.reports import charts, wording
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     import jinja2
     import polars as pl
 
@@ -151,7 +149,6 @@ class Report:
     """
 
     title: str
-    created: datetime
     command: str
     provenance: Mapping[str, object]
     sections: Sequence[RunSection]

@@ -147,7 +147,6 @@ def report(trades: int = 1000) -> Report:
     })  # fmt: skip
     return Report(
         title="Walk-forward: Donchian against Turtle Soup",
-        created=datetime(2026, 11, 20, 16, 30, tzinfo=UTC),
         command="kobe wf --data bars.parquet --strategy donchian --grid lookback=10,20,30,55 --out wf_outputs",
         provenance={"data hash": "9f2c41d07be8", "config hash": "17ab90c2", "code version": "0.1.0", "seed": 81,
                     "span": "2014-01-02 to 2023-08-29", "source": "made up for a test"},

@@ -1,5 +1,6 @@
 """What a reader's browser does with the report. Skipped where there is no Chromium."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -96,6 +97,31 @@ def test_every_small_plot_is_drawn(reader: Reader, plot: str, shapes: int) -> No
     assert all(box["width"] > 0 for box in drawn.evaluate_all("all => all.map(x => x.getBoundingClientRect().toJSON())")
                if box["height"] > 12)  # fmt: skip
     assert "NaN" not in reader.page.locator(f'#s0 [data-plot="{plot}"]').inner_html()
+
+
+def test_out_of_sample_windows_are_shaded_in_two_tints(reader: Reader) -> None:
+    """Session 100 lies before every window, 282 in the first (252 to 314), 345 in the second (315 to 377)."""
+    pixel = """(canvas, session) => {
+        const x = timeCharts.find((c) => c.host.dataset.plot === "equity").chart.timeScale().logicalToCoordinate(session);
+        return canvas.getContext("2d").getImageData(x, 3, 1, 1).data.join();
+    }"""
+    canvas = reader.page.locator('#s0 [data-plot="equity"] canvas').first
+    before, first, second, first_end, second_start = (canvas.evaluate(pixel, i) for i in (100, 282, 345, 313, 317))
+    assert len({before, first, second}) == 3
+    assert (first_end, second_start) == (first, second)
+
+
+def test_choosing_a_dot_shows_that_trade(browser: "sync_api.Browser", file: Path) -> None:
+    """The highest dot is the best trade: its tip and, once chosen, the caption tell its return."""
+    page, best = Reader(browser, file).page, sample_report.report(400).sections[0].trades["return"].max()
+    plot = page.locator('#s0 [data-plot="excursion"] svg')
+    places = [tuple(map(float, place)) for place in re.findall(
+        r"M([\d.]+) ([\d.]+)h0", plot.locator("path.dots.gain").get_attribute("d"))]  # fmt: skip
+    left, top = min(places, key=lambda place: place[1])
+    plot.hover(position={"x": left, "y": top})
+    assert f"+{best:.2%}" in page.locator("#tip").inner_text()
+    plot.click(position={"x": left, "y": top})
+    assert f"+{best:.2%}" in page.locator("#s0 .price-caption").inner_text()
 
 
 def test_choosing_a_row_shows_its_prices_and_names_the_trade(browser: "sync_api.Browser", file: Path) -> None:

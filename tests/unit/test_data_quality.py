@@ -211,13 +211,15 @@ def test_a_halving_on_split_like_terms_but_wild_is_no_error():
 
 
 def test_a_stock_that_always_moves_far_is_left_alone():
-    """With usual moves of 20 % a day, a doubling overnight is nothing twelve times the usual."""
+    """With usual moves of 20 % a day, a doubling overnight or a low at a sixth is nothing ten times the usual."""
     rng = np.random.default_rng(3)
     close = 5 * np.exp(np.cumsum(rng.normal(0, 0.3, 300)))
     start = np.concatenate([close[:1], close[:-1]]) * np.exp(rng.normal(0, 0.3, 300))
     rows = zip(range(300), start, np.maximum(start, close) * 1.1, np.minimum(start, close) * 0.9, close,
                np.full(300, 1e6), strict=True)
-    assert check(frame(*rows))[1].findings.is_empty()
+    bars = frame(*rows)
+    assert check(bars)[1].findings.is_empty()
+    assert check(put(bars, 150, low=bars["close"].slice(148, 5).min() / 6))[1].findings.is_empty()
 
 
 def test_a_flash_crash_is_no_error_but_a_spike():
@@ -234,6 +236,23 @@ def test_a_flash_crash_is_no_error_but_a_spike():
 def test_one_symbols_end_is_not_anothers_break():
     """A stock at 100 followed in the frame by one at 3 is no level break and no slip."""
     assert check(pl.concat([calm(symbol="A"), calm(symbol="B", level=3.0)]))[1].findings.is_empty()
+
+
+@pytest.mark.parametrize(("symbol", "row"), [("B", 0), ("B", 59)])
+def test_a_symbols_first_and_last_bar_are_judged_by_its_own(symbol, row):
+    """A high of 30 on the first or last bar of a stock at 3 is a slip, whatever stands beside it in the frame."""
+    small = put(calm(symbol=symbol, level=3.0), row, high=30.0)
+    report = check(pl.concat([calm(symbol="A"), small, calm(symbol="C")]))[1]
+    assert [(f[0], f[2]) for f in report.findings.rows()] == [("B", "wrong by a factor")]
+
+
+def test_one_symbols_end_is_not_anothers_gap_or_standstill():
+    """A ends in January at 100 for six days; B begins in June at 100 for six: no long gap, no ten equal closes."""
+    one, two = calm(300, symbol="A")[:30], calm(300, symbol="B")[150:]
+    one = one.with_columns(close=pl.when(pl.int_range(pl.len()) >= 24).then(100.0).otherwise(pl.col("close")))
+    two = two.with_columns(close=pl.when(pl.int_range(pl.len()) < 6).then(100.0).otherwise(pl.col("close")))
+    found = diagnose(from_ordered(pl.concat([one, two, calm(300, symbol="C")])))
+    assert set(found["finding"]) == {"short history"}
 
 
 def test_strict_leaves_a_symbol_out_from_its_price_error_on():

@@ -103,6 +103,12 @@ def test_steady_growth_has_no_sharpe_ratio():
     assert made["cagr"] == pytest.approx(1.001**252 - 1, rel=1e-9)
 
 
+def test_rounding_is_not_a_denominator():
+    """The deviation of three times 0.1 is 1.4e-17 in float64: what is divided by it is undefined, not huge."""
+    assert 0 < np.std([0.1] * 3) < 1e-16
+    assert metrics.ratio(1.0, float(np.std([0.1] * 3))) is None
+
+
 def test_one_session_has_a_return_but_no_deviation():
     """A sample deviation takes two observations."""
     made = metrics.summary(curve_of([101.0]), trades_of([]))
