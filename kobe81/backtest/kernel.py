@@ -255,13 +255,14 @@ def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, before: Any
                 n -= 1
                 waiting[best] = waiting[n]
                 wanted = shares(sizing, size, purse[EQUITY], fill[k], stop[k], volatility[k])
-                cost = wanted * fill[k] + (sell_fee(day, wanted, fill[k], fees) if side[k] < 0 else 0.0)
                 if not (wanted >= 1.0):
                     counts[w, TOO_DEAR] += 1
-                elif not (cost <= purse[CASH]):
+                elif not (wanted * fill[k] <= purse[CASH]):
                     counts[w, NO_CASH] += 1
                 else:
-                    purse[CASH] -= cost
+                    purse[CASH] -= wanted * fill[k]
+                    if side[k] < 0:
+                        purse[CASH] -= sell_fee(day, wanted, fill[k], fees)
                     slot[held], qty[held], row[held] = k, wanted, bar[k] + 1
                     held += 1
                     free_from[symbol[k]] = exit_row[k]

@@ -136,7 +136,7 @@ def _train(bars: Bars, followed: Followed, account: Account, plan: Plan, train: 
     left = bars.session[followed.exit_row[chosen.signal]] < train.ends[chosen.window] - plan.embargo
     window = chosen.window[left]
     fills = Fills.chosen(followed, chosen.signal[left], chosen.qty[left])
-    daily = daily_changes(bars, fills, window, train.starts, plan.train - plan.embargo, fees)
+    daily = daily_changes(bars, fills, window, train.starts, plan.train, fees)
     return annual_sharpe(daily[0], account.cash), np.bincount(window, minlength=len(train.starts))
 
 

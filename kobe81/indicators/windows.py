@@ -86,26 +86,25 @@ def _sma(x: Floats, starts: Ints, ends: Ints, n: int) -> Floats:
         values, result = x[starts[s] : ends[s]], out[starts[s] : ends[s]]
         # The windows that end at bars i to i + n - 1 all hold bar i: each is some bars up to it and some from it on.
         for i in range(n - 1, len(values), n):
-            _sums_before(values[i - n + 1 : i + 1], before)
-            _means(values[i : i + n], before, result[i : i + n])
+            _means(values[i - n + 1 : i + 1], values[i : i + n], before, result[i : i + n])
     return out
 
 
 @kernel
-def _sums_before(values: Floats, sums: Floats) -> None:
-    """sums[j] = sum of values[j:] - the last value."""
-    base, total, last = values[-1], 0.0, len(values) - 1
-    for j in range(len(values)):
-        total += values[last - j] - base
-        sums[last - j] = total
-
-
-@kernel
-def _means(values: Floats, before: Floats, out: Floats) -> None:
-    base, total, weight = values[0], 0.0, 1 / len(before)
-    for j in range(len(values)):
-        total += values[j] - base
-        out[j] = base + (before[j] + total) * weight
+def _means(until: Floats, since: Floats, before: Floats, out: Floats) -> None:
+    """out[j] = the mean of until[j:] and since[1 : j + 1], of which until ends and since begins with the same bar."""
+    base, last, weight = since[0], len(until) - 1, 1 / len(until)
+    left = right = 0.0
+    for j in range(len(since)):  # both sums at once, because each has to wait for its own last addition
+        left += until[last - j] - base
+        before[last - j] = left
+        right += since[j] - base
+        out[j] = right
+    for j in range(len(since), len(until)):
+        left += until[last - j] - base
+        before[last - j] = left
+    for j in range(len(out)):
+        out[j] = base + (before[j] + out[j]) * weight
 
 
 @kernel

@@ -1,6 +1,6 @@
 """A made-up report of realistic size and shape: seeded random walks, and trades placed on them at random."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import pairwise
 
 import numpy as np

@@ -340,6 +340,7 @@ def test_a_wanted_key_exhausts_stooq_and_names_the_variable(server, source):
 
 @pytest.mark.parametrize("body", [b"Date,Open,High,Low,Close,Volume\r\n2024-01-02,1,2,1\r\n",
                                   b"Date,Open,High,Low,Close,Volume\r\n2024-01-02,1,2,1,1.5,10\r\n2024-01-03,1,2,1,1.",
+                                  b"Date,Open,High,Low,Close,Volume\r\n2024-01-02,1,2,1,1.5,1",
                                   b"Date,Open,High,Low,Close,Volume,More\r\n2024-01-02,1,2,1,1,1,1\r\n",
                                   b"Date,Open,High,Low,Close,Volume\r\n2024-13-02,1,2,1,1.5,10\r\n",
                                   b"Date,Open,High,Low,Close,Volume\r\n2024-01-02,1,2,1,abc,10\r\n"])

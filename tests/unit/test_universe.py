@@ -64,11 +64,13 @@ def test_a_leap_day_has_a_day_ten_years_before():
 
 
 def test_a_symbol_that_no_longer_trades_is_judged_by_its_own_end():
-    """Leaving out what was delisted would keep survivors only."""
-    table = market(history("GONE", 12, 9e6, last=date(2020, 1, 6)), history("YOUNG", 5, 9e6), history("A", 11, 1e6))
+    """Leaving out what was delisted would keep survivors only; but its history has to be as long as any other's."""
+    gone, soon = (history(s, years, 9e6, last=date(2020, 1, 6)) for s, years in (("GONE", 12), ("SOON", 8)))
+    table = market(gone, soon, history("YOUNG", 5, 9e6), history("A", 11, 1e6))
     universe = build(table)
     assert universe.kept["symbol"].to_list() == ["GONE", "A"]
-    assert reasons(universe) == {"YOUNG": "5.0 years of history; 10 are needed"}
+    assert reasons(universe) == {"SOON": "8.0 years of history; 10 are needed",
+                                 "YOUNG": "5.0 years of history; 10 are needed"}
 
 
 def test_the_rest_is_left_out_with_its_rank():

@@ -217,8 +217,9 @@ def _parsed_dates(path: Path, text: pl.Series) -> pl.Series:
     if offsets.is_not_null().any():
         return _zoned_dates(path, text, offsets.str.replace("Z", "+00:00"))
     days = text.str.replace(_TIME + "$", "")
-    parsed = [days.str.to_date(style, strict=False) for style in _STYLES]
-    return max(parsed, key=pl.Series.count)
+    known = days.unique()  # a long table says every date once for each symbol
+    dates = max((known.str.to_date(style, strict=False) for style in _STYLES), key=pl.Series.count)
+    return days.replace_strict(known, dates)
 
 
 def _zoned_dates(path: Path, text: pl.Series, offsets: pl.Series) -> pl.Series:

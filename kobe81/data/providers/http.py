@@ -88,7 +88,7 @@ def _read(url: str, params: Mapping[str, str], headers: Mapping[str, str], manne
     import httpx2
 
     body = bytearray()
-    with (httpx2.Client(timeout=manners.deadline, verify=_certificates()) as client,  # one connection a request, so one deadline each
+    with (httpx2.Client(timeout=manners.deadline, verify=_certificates()) as client,  # its one connection is cut
           client.stream("GET", url, params=params or None, headers=headers, extensions=extensions) as response):
         for chunk in response.iter_bytes():
             body += chunk

@@ -154,11 +154,13 @@ function logarithm(chart) {
 /** Bands behind the equity, one per test window, in two tints so that neighbours can be told apart. */
 function windows(series, dates, { test_start: starts, test_end: ends }) {
   let chart, tints, redraw;
-  // Half a session to either side, so that neighbouring windows touch.
-  const edges = starts.map((start, i) => [sessionsBefore(dates, start) - 0.5, sessionsBefore(dates, ends[i] + 1) - 0.5]);
+  const edges = starts.map((start, i) => [sessionsBefore(dates, start), sessionsBefore(dates, ends[i] + 1)]);
   const draw = (target) => target.useBitmapCoordinateSpace(({ context, bitmapSize, horizontalPixelRatio }) => {
+    const centre = (session) => chart.timeScale().logicalToCoordinate(session);
+    // From half a session before the first to half a session after the last, so that neighbouring windows touch.
+    const half = (centre(1) - centre(0)) / 2;
     edges.forEach((edge, i) => {
-      const [from, to] = edge.map((place) => chart.timeScale().logicalToCoordinate(place) * horizontalPixelRatio);
+      const [from, to] = edge.map((session) => Math.round((centre(session) - half) * horizontalPixelRatio));
       context.fillStyle = tints[i % 2];
       context.fillRect(from, 0, to - from, bitmapSize.height);
     });
