@@ -7,7 +7,7 @@ from typing import Any
 
 from kobe81.app import home
 from kobe81.app.analysis import Setup
-from kobe81.app.market import open_market
+from kobe81.app.opening import open_market
 from kobe81.app.options import DataOptions
 from kobe81.app.runs import run_backtest, run_walk_forward
 from kobe81.backtest.engine import Account

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kobe81.app.analysis import Analysis, Setup
-from kobe81.app.market import Market, open_market
+from kobe81.app.market import Market
+from kobe81.app.opening import open_market
 from kobe81.app.options import DataOptions
 from kobe81.app.present import as_values, report
 from kobe81.app.runs import Run, run_backtest, run_walk_forward

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kobe81.app.market import open_market
+from kobe81.app.opening import open_market
 from kobe81.app.options import DataOptions
 from kobe81.core.bars import Bars
 from kobe81.preflight.data_quality import QualityReport, check, diagnose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import NoReturn
 
@@ -36,7 +37,9 @@ GROUPS = {
         "verify": ("kobe81.app.commands.experiments:verify", "Run again and compare the outputs byte by byte."),
     }),
 }
-EXIT_USAGE, EXIT_INTERRUPTED = 2, 130
+EXIT_INTERRUPTED = 130
+CHATTY = ("stamina", "yfinance")
+"""Libraries that log what the commands say in their own words."""
 
 
 def build() -> App:
@@ -55,6 +58,8 @@ def build() -> App:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command. Exit codes: 0 done, 1 failed, 2 the request is wrong, 130 interrupted."""
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
         build()(arguments, exit_on_error=True)
     except KobeError as error:

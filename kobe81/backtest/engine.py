@@ -220,9 +220,18 @@ def make_curve(daily: Floats, dates: NDArray[np.int32], cash: float) -> Curve:
     return Curve(dates, equity, equity - tied, gross / equity, cash)
 
 
+def _by_window_session_symbol(followed: Followed, chosen: Selection, symbols: int) -> Ints:
+    """The order of the trades: two stable counting sorts, because a comparison sort takes longer than the backtest."""
+    order, _ = kernel.by_session(followed.symbol[chosen.signal], symbols)
+    moment = chosen.window * (followed.never + 1) + followed.entry_session[chosen.signal]
+    later, _ = kernel.by_session(moment[order], len(chosen.counts) * (followed.never + 1))
+    ordered: Ints = order[later]
+    return ordered
+
+
 def make_trades(bars: Bars, followed: Followed, chosen: Selection, fees: Floats) -> tuple[Trades, Ints]:
     """The chosen trades with everything known about them, and their windows; by window, entry session, symbol."""
-    order = np.lexsort((followed.symbol[chosen.signal], followed.entry_session[chosen.signal], chosen.window))
+    order = _by_window_session_symbol(followed, chosen, len(bars.symbols))
     k = chosen.signal[order]
     fills, signals = Fills.chosen(followed, k, chosen.qty[order]), followed.signals
     mae, mfe = kernel.excursions(fills.entry, fills.exit, fills.side, followed.reason[k], fills.fill, fills.exit_fill,

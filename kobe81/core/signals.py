@@ -44,16 +44,16 @@ class Signals:
         """The signals of several parts as one, each part's bars moved by its first row; ordered by bar."""
         first = parts[0][1]
         bar = np.concatenate([part.bar + start for start, part in parts])
-        order = np.argsort(bar, kind="stable")
 
         def column(name: str) -> Floats:
-            joined: Floats = np.concatenate([getattr(part, name) for _, part in parts])[order]
+            joined: Floats = np.concatenate([getattr(part, name) for _, part in parts])
             return joined
 
-        facts = {k: np.concatenate([part.facts[k] for _, part in parts])[order] for k in first.facts}
-        side = np.concatenate([part.side for _, part in parts])[order]
-        return cls(bar[order], side, column("entry"), column("stop"), column("take_profit"), column("score"),
-                   first.strategy, facts, first.template)
+        facts = {k: np.concatenate([part.facts[k] for _, part in parts]) for k in first.facts}
+        side = np.concatenate([part.side for _, part in parts])
+        joined = cls(bar, side, column("entry"), column("stop"), column("take_profit"), column("score"), first.strategy,
+                     facts, first.template)
+        return joined if bool(np.all(bar[1:] >= bar[:-1])) else joined.take(np.argsort(bar, kind="stable"))
 
     def take(self, index: Ints | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Signals:
         """The signals at these positions (or where the mask is true)."""

@@ -1,7 +1,8 @@
 """Prices wrong by a factor, told apart from crashes, spikes and buyouts by what stands around them.
 
-The thresholds were drawn from ten years of 900 US stocks, where they find every slipped decimal point and every
-splice and call no real move an error; each says how far away the nearest real move is.
+The thresholds were drawn from ten years of 900 US stocks, where they find 50 slipped decimal points and 9 splices and
+unadjusted spin-offs, and call no real move an error. On 524 stocks of 2009-2010 that were not looked at before, they
+found 6 of 7 unadjusted splits and spin-offs and again nothing else; the seventh (STR 2010-07-01) had volume like news.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ WINDOW, ENOUGH = 20, 5
 
 SLIP_FACTOR, SLIP_MOVES = 5.0, 10.0
 """A price so many times away from the bars on both sides, and so many usual daily moves, was not traded. The smallest
-slip is 6.6 (XL 2015-08-24); real excursions reach 3.9 (UAL 2008-09-08, 12.17 to 3.00 and back to 10.92)."""
+slip is 5.7 (ARE 2009-02-27); real excursions reach 3.7 (UAL 2008-09-08, 12.17 to 3.00 and back to 10.92). Prints of
+the flash crash farther away than that were cancelled by the exchanges afterwards."""
 
 BREAK_FACTOR, BREAK_MOVES = 1.18, 12.0
 """A level that moves overnight by nearly 6:5 or more and by so many usual moves: too much for a calm stock."""

@@ -52,6 +52,12 @@ def benchmark(title: str, frame: pl.DataFrame) -> dict[str, Any]:
     return {"date": dates, "equity": numbers(frame["equity"], 2)}
 
 
+def largest_month(monthly: pl.DataFrame) -> float:
+    """The size of the best or worst month, whichever is larger; 0 where there is none."""
+    months = (value for month in range(1, 13) for value in monthly[str(month)].to_list())
+    return max((abs(value) for value in months if value is not None and isfinite(value)), default=0.0)
+
+
 def years(monthly: pl.DataFrame) -> dict[str, Any]:
     """year, total."""
     return {"year": monthly["year"].to_list(), "total": numbers(monthly["total"], 5)}

@@ -53,9 +53,9 @@ class RunSection:
     label: the origin of the bars; one with SYNTHETIC in it is marked loudly. equity: date, equity, cash, exposure,
     return, drawdown. benchmarks: date, equity of each, by name; the first is the one the verdict compares with.
     trades: the columns of trade_list.csv, and mae and mfe where known. statistics: (group, name, value, note); those
-    of the first group are the headline tiles, the others a table. monthly: year, 1 to 12, total, as fractions, null where there was no
-    session. splits: split, test_start, test_end, in_sample, out_of_sample, trades, net_pnl and one column per
-    parameter (train_start, train_end and parameters, the chosen set as text, are listed where given).
+    of the first group are the headline tiles, the others a table. monthly: year, 1 to 12, total, as fractions, null
+    where there was no session. splits: split, test_start, test_end, in_sample, out_of_sample, trades, net_pnl and one
+    column per parameter (train_start, train_end and parameters, the chosen set as text, are listed where given).
     deflated_sharpe, pbo: probabilities; trials: parameter sets tried. refusals: how often each reason refused a trade.
     """
 
@@ -98,6 +98,11 @@ class RunSection:
     def further_statistics(self) -> dict[str, list[Statistic]]:
         """The other groups, by name."""
         return dict(list(self._groups.items())[1:])
+
+    @cached_property
+    def largest_month(self) -> float:
+        """What the shades of the monthly table are measured by."""
+        return charts.largest_month(self.monthly)
 
     @cached_property
     def verdict(self) -> wording.Verdict:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import ceil, isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,8 +29,11 @@ def number(value: object) -> str:
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction in signed percent."""
-    return "–" if value is None or not isfinite(value) else _minus(f"{value:+.{digits}%}")
+    """A fraction in signed percent; what rounds to zero has no sign."""
+    if value is None or not isfinite(value):
+        return "–"
+    text = f"{value:+,.{digits}%}"
+    return _minus(text if any(digit in text for digit in "123456789") else text[1:])
 
 
 def dollars(value: float) -> str:
@@ -38,12 +41,11 @@ def dollars(value: float) -> str:
     return _minus(f"{'-' if value < 0 else ''}${abs(value):,.0f}")
 
 
-def shade(value: float | None) -> str:
-    """The class of a month's cell: p or n for its sign, 1 to 5 for its size (up to 1, 2, 4, 8 % and above)."""
+def shade(value: float | None, largest: float) -> str:
+    """The class of a month's cell: p or n for its sign, and 1 to 5 for its size in fifths of the largest month."""
     if value is None or not isfinite(value) or value == 0:
         return ""
-    depth = 1 + sum(abs(value) >= step for step in (0.01, 0.02, 0.04, 0.08))
-    return f"{'p' if value > 0 else 'n'}{depth}"
+    return f"{'p' if value > 0 else 'n'}{max(ceil(5 * abs(value) / largest - 1e-9), 1)}"
 
 
 def plain(mapping: Mapping[str, object]) -> list[tuple[str, str]]:

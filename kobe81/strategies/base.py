@@ -86,8 +86,8 @@ class AtrStopStrategy(Strategy):
         """The signals on `view`: the bars themselves for longs, their mirror for shorts."""
         found = self.setup(view)
         trend, atr = prior(sma(view.close, self.trend)), prior(wilder_atr(view, self.atr))
-        tradable = (bars.close >= self.min_price) & (atr > 0)
-        at = np.flatnonzero(found.when & (view.close > trend) & tradable)
+        at = np.flatnonzero(found.when)  # the setup is rare, so the rest is asked only where it stands
+        at = at[(view.close[at] > trend[at]) & (bars.close[at] >= self.min_price) & (atr[at] > 0)]
         close, unit, level = bars.close[at], atr[at], side * found.level[at]
         stop = close - side * self.stop_atr * unit
         target = close + (np.nan if self.r_multiple is None else self.r_multiple) * (close - stop)

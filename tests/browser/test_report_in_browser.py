@@ -112,6 +112,18 @@ def test_out_of_sample_windows_are_shaded_in_two_tints(reader: Reader) -> None:
     assert (first_end, second_start) == (first, second)
 
 
+def test_a_key_takes_its_line_off_the_chart(browser: "sync_api.Browser", file: Path) -> None:
+    """Beside a steep benchmark a strategy looks flat; without it the scale fits the strategy."""
+    page = Reader(browser, file).page
+    canvas = page.locator('#s0 [data-plot="equity"] canvas').first
+    before = canvas.evaluate("(canvas) => canvas.toDataURL()")
+    key = page.locator('#s0 [data-plot="equity"] button.key').nth(1)
+    key.click()
+    page.wait_for_timeout(100)
+    assert key.get_attribute("aria-pressed") == "false"
+    assert canvas.evaluate("(canvas) => canvas.toDataURL()") != before
+
+
 def test_choosing_a_dot_shows_that_trade(browser: "sync_api.Browser", file: Path) -> None:
     """The highest dot is the best trade: its tip and, once chosen, the caption tell its return."""
     page, best = Reader(browser, file).page, sample_report.report(400).sections[0].trades["return"].max()

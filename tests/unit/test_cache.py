@@ -9,10 +9,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from vendor_server import split, weekdays
 
 from kobe81.core.errors import DataError, UsageError
 from kobe81.data.cache import BarCache, DamagedCache, Provenance, overlap_start, splice
+from tests.vendor_server import split, weekdays
 
 COLUMNS = ["date", "open", "high", "low", "close", "volume"]
 BARS = weekdays(date(2024, 1, 1), 40)

@@ -7,12 +7,22 @@ from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
 import pytest
-from vendor_server import Answer, Bar, VendorServer, binance_market, html, massive_market, split, stooq_market, weekdays
 
 from kobe81.core.errors import DataError, UsageError
 from kobe81.data.cache import BarCache
 from kobe81.data.fetch import fetch
 from kobe81.data.providers import Manners, provider
+from tests.vendor_server import (
+    Answer,
+    Bar,
+    VendorServer,
+    binance_market,
+    html,
+    massive_market,
+    split,
+    stooq_market,
+    weekdays,
+)
 
 FIRST, LAST = date(2024, 1, 1), date(2024, 12, 31)
 BARS = weekdays(FIRST, 60)

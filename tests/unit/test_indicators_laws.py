@@ -31,7 +31,7 @@ EVERY = {
 WARM_UP = {"macd": lambda n: n + 1, "wilder_atr": lambda n: n, "rsi": lambda n: n, "plus_di": lambda n: n,
            "minus_di": lambda n: n, "adx": lambda n: 2 * n - 1, "prior": lambda n: n, "prior_high": lambda n: n,
            "prior_low": lambda n: n, "zscore": lambda n: n}
-PREFIX_SAFE = settings(deadline=None, max_examples=30)  # the first call compiles
+LAW = settings(deadline=None, max_examples=20)  # the first call compiles
 
 
 def answer(name, bars, n):
@@ -67,7 +67,7 @@ def symbols(draw, least=1):
 
 
 @pytest.mark.parametrize("name", EVERY)
-@PREFIX_SAFE
+@LAW
 @given(market=symbols(), n=st.integers(1, 40))
 def test_symbols_stand_alone(name, market, n):
     """A symbol's values among others are, bit for bit, those it has alone: no border leaks, no order matters."""
@@ -77,7 +77,7 @@ def test_symbols_stand_alone(name, market, n):
 
 
 @pytest.mark.parametrize("name", EVERY)
-@PREFIX_SAFE
+@LAW
 @given(market=symbols(), n=st.integers(1, 40), cut=st.integers(1, 119))
 def test_the_future_changes_nothing(name, market, n, cut):
     """The values on the first bars are, bit for bit, the same when no bar after them exists."""
@@ -86,7 +86,7 @@ def test_the_future_changes_nothing(name, market, n, cut):
 
 
 @pytest.mark.parametrize("name", [name for name in EVERY if name != "prior"])
-@PREFIX_SAFE
+@LAW
 @given(market=symbols(), n=st.integers(1, 20), at=st.integers(0, 119))
 def test_a_hole_cuts_history_in_two(name, market, n, at):
     """An undefined bar is undefined, and after it the indicator starts again as on a symbol's first bar."""
@@ -119,7 +119,7 @@ def test_short_and_flat_symbols(name, count):
     assert not np.isinf(answer(name, join([flat]), 1)).any()
 
 
-@PREFIX_SAFE
+@LAW
 @given(market=symbols(), n=st.integers(2, 40))
 def test_order_of_things(market, n):
     """Lowest <= mean <= highest, bands around their middle, RSI and ADX within 0 to 100, ranks within 1/n to 1."""
@@ -138,7 +138,7 @@ def test_order_of_things(market, n):
     assert ((ranks >= 1 / n) & (ranks <= 1)).all()
 
 
-@PREFIX_SAFE
+@LAW
 @given(market=symbols(), n=st.integers(1, 40))
 def test_mirrored_bars_mirror_the_channel(market, n):
     """Upside down, the highest is the lowest, falling is rising, and the true range stays."""

@@ -4,11 +4,11 @@ import time
 
 import httpx2
 import pytest
-from vendor_server import Answer, VendorServer, html
 
 from kobe81.core.errors import Refused, Unavailable, UsageError
 from kobe81.data.providers import Exhausted, Manners
 from kobe81.data.providers.http import Channel, Reply, check_address, cut_after, excerpt, throttle
+from tests.vendor_server import Answer, VendorServer, html
 
 QUICK = Manners(deadline=10.0, attempts=3, wait=0.001, longest_wait=1.0, body_cap=1000, period=0.02)
 
@@ -42,11 +42,11 @@ def test_an_answer_that_drips_is_cut_at_the_deadline(server, where, length):
 def test_a_connection_made_after_the_deadline_is_cut_at_once(server):
     """Looking up the name, or a busy machine, may use the time up before there is a socket to shut."""
     server.answers = [Answer(b"x" * 1000, drip=0.02)]
-    with cut_after(0.001) as (extensions, expired):
+    with cut_after(0.001) as (extensions, expired), httpx2.Client() as client:
         assert expired.wait(5)
         started = time.monotonic()
         with pytest.raises(httpx2.HTTPError):
-            httpx2.get(server.url, extensions=extensions)
+            client.get(server.url, extensions=extensions)
     assert time.monotonic() - started < 5
 
 

@@ -333,15 +333,26 @@ def test_numbers_as_people_read_them() -> None:
     """Separators, a true minus, a dash for the undefined."""
     assert [number(v) for v in (1234, -0.5, 1234.5, None, float("nan"), "x-y", DAY_ONE)] == [
         "1,234", "−0.50", "1,234.50", "–", "–", "x-y", "2020-01-01"]  # fmt: skip
-    assert [percent(v) for v in (0.1234, -0.05, None, float("inf"))] == ["+12.3%", "−5.0%", "–", "–"]
+    assert [percent(v) for v in (12.3456, -0.05, -0.0001, None, float("inf"))] == [
+        "+1,234.6%", "−5.0%", "0.0%", "–", "–"]  # fmt: skip
 
 
 @pytest.mark.parametrize(("value", "name"), [
-    (0.009, "p1"), (0.01, "p2"), (0.02, "p3"), (0.04, "p4"), (0.08, "p5"), (-0.03, "n3"), (0.0, ""), (None, ""),
+    (0.0001, "p1"), (0.02, "p1"), (0.021, "p2"), (0.06, "p3"), (0.1, "p5"), (-0.1, "n5"), (-0.07, "n4"), (0.0, ""),
+    (None, ""), (float("nan"), ""),
 ])  # fmt: skip
 def test_months_are_shaded_by_sign_and_size(value: float | None, name: str) -> None:
-    """Steps at 1, 2, 4 and 8 per cent."""
-    assert shade(value) == name
+    """In fifths of the largest month, here 10 per cent."""
+    assert shade(value, 0.1) == name
+
+
+def test_quiet_months_get_another_decimal() -> None:
+    """Where no month reached 2 per cent, one decimal would tell them apart badly; a zero has no sign."""
+    quiet = pl.DataFrame({"year": [2020], **{str(month): [0.0] for month in range(1, 13)}, "total": [0.0012]})
+    texts = Tags(render(report(section(monthly=quiet.with_columns(pl.lit(-0.0004).alias("1")))))).texts
+    assert {"−0.04%", "0.00%", "+0.12%"} <= set(texts)
+    assert charts.largest_month(quiet) == 0.0
+    assert charts.largest_month(section().monthly) == 0.03
 
 
 def test_writing_makes_the_folder_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ def backtest(strategy: Annotated[str, Parameter(name="--strategy")] = "donchian"
     """
     from kobe81.app.analysis import Setup
     from kobe81.app.deliver import finish
-    from kobe81.app.market import open_market
+    from kobe81.app.opening import open_market
     from kobe81.app.runs import run_backtest
     from kobe81.app.waiting import waiting
 

@@ -106,7 +106,8 @@ def info(data: DataOptions = DataOptions(), *, json: bool = False) -> None:  # n
     """
     import numpy as np
 
-    from kobe81.app.market import day, open_market
+    from kobe81.app.market import day
+    from kobe81.app.opening import open_market
     from kobe81.reports import terminal
 
     market = open_market(data)
@@ -135,7 +136,7 @@ def export(out: Annotated[Path, Parameter(name=["out", "--out"])], data: DataOpt
     """
     from io import BytesIO
 
-    from kobe81.app.market import open_market
+    from kobe81.app.opening import open_market
     from kobe81.experiments.registry import write_files
     from kobe81.reports import terminal
 

@@ -20,7 +20,7 @@ def demo(*, out: Path = Path("demo"), json: bool = False) -> None:
     from kobe81.app.analysis import Setup
     from kobe81.app.compute import walk_forward_on
     from kobe81.app.deliver import finish
-    from kobe81.app.market import open_market
+    from kobe81.app.opening import open_market
     from kobe81.app.runs import Run, run_walk_forward
     from kobe81.app.waiting import waiting
     from kobe81.backtest.engine import Account

@@ -22,7 +22,8 @@ def scan(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy", ne
     """
     import sys
 
-    from kobe81.app.market import day, open_market
+    from kobe81.app.market import day
+    from kobe81.app.opening import open_market
     from kobe81.app.scanning import last_signals
     from kobe81.reports import terminal
     from kobe81.strategies import strategies

@@ -21,7 +21,7 @@ def showdown(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy"
     """
     from kobe81.app.analysis import Setup
     from kobe81.app.deliver import finish
-    from kobe81.app.market import open_market
+    from kobe81.app.opening import open_market
     from kobe81.app.runs import run_backtest
     from kobe81.app.waiting import waiting
     from kobe81.strategies import strategies

@@ -29,7 +29,7 @@ def build(out: Annotated[Path, Parameter(name=["out", "--out"])] = Path("univers
     json
         Print JSON.
     """
-    from kobe81.app.market import open_market
+    from kobe81.app.opening import open_market
     from kobe81.data.universe import build as build_
     from kobe81.data.universe import read_universe
     from kobe81.reports import terminal

@@ -34,7 +34,7 @@ def wf(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy", nega
     from kobe81.app.analysis import Setup
     from kobe81.app.compute import walk_forward_on
     from kobe81.app.deliver import finish
-    from kobe81.app.market import open_market
+    from kobe81.app.opening import open_market
     from kobe81.app.runs import run_walk_forward
     from kobe81.app.waiting import waiting
     from kobe81.strategies import strategies

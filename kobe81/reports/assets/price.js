@@ -47,7 +47,9 @@ function drawTrade(host, trade, bars) {
   const keys = element("div", { class: "keys" });
   host.append(keys);
   const marks = {};
-  const entry = timeChart(host, {}, () => paintTrade(marks, trade));
+  // Room beyond the last bar, where the name of a late exit would not fit.
+  const timeScale = { ...interaction.timeScale, fixRightEdge: false };
+  const entry = timeChart(host, { timeScale }, () => paintTrade(marks, trade));
   const { chart } = entry;
   marks.candles = chart.addSeries(LC.CandlestickSeries, { priceLineVisible: false, lastValueVisible: false,
     priceFormat: custom(format.price, 0.0001) });

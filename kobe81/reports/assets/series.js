@@ -103,16 +103,17 @@ function fromZero(info) {
 
 /** The legend, which doubles as the read-out under the crosshair, and the range and scale controls. */
 function equityKeys(keys, entry, tracks, section) {
+  const lines = tracks.filter((track) => track.equity);
   const { chart } = entry;
   const day = element("span", { class: "muted" });
-  const values = tracks.map((track) => key(track.name, track.shade));
+  const values = tracks.map((track) => switchKey(track));
   keys.append(day, ...values.map((v) => v.node));
   if (section.splits) {
     const node = element("span", { class: "key band" }, "Out-of-sample windows");
     node.style.setProperty("--key", "var(--window-other)");
     keys.append(node);
   }
-  keys.append(element("span", { class: "range" }, ...ranges(chart, tracks[0].date), logarithm(chart)));
+  keys.append(element("span", { class: "range" }, ...ranges(chart, tracks[0].date), logarithm(chart, spread(lines))));
   const last = tracks.map((track) => track.series.data().at(-1)?.value);
   const show = (time, at) => {
     day.textContent = format.date(time / DAY);
@@ -130,6 +131,26 @@ function key(name, shade) {
   return { node, value };
 }
 
+/** A key that takes its line off the chart and puts it back: beside a steep benchmark a strategy may look flat. */
+function switchKey({ name, shade, series }) {
+  const value = element("b");
+  const node = element("button", { type: "button", class: "key", "aria-pressed": "true", title: "Show or hide" },
+    name, value);
+  node.style.setProperty("--key", `var(--${shade})`);
+  node.addEventListener("click", () => {
+    const visible = node.getAttribute("aria-pressed") === "false";
+    node.setAttribute("aria-pressed", visible);
+    series.applyOptions({ visible });
+  });
+  return { node, value };
+}
+
+/** How many times the lowest of all equities the highest is. */
+function spread(lines) {
+  const values = lines.flatMap((track) => track.equity).filter((value) => !absent(value));
+  return values.reduce((a, b) => Math.max(a, b), 0) / values.reduce((a, b) => Math.min(a, b), Infinity);
+}
+
 /** Buttons that show the last year, the last three, or everything; none where the span is no longer than that. */
 function ranges(chart, dates) {
   const last = dates.at(-1);
@@ -144,10 +165,14 @@ function ranges(chart, dates) {
   return some.length ? [...some, button("all", () => chart.timeScale().fitContent())] : [];
 }
 
-function logarithm(chart) {
+/** The scale's switch, on from the start where the curves span more than five times. */
+function logarithm(chart, times) {
   const box = element("input", { type: "checkbox" });
-  box.addEventListener("change", () => chart.priceScale("right", 0).applyOptions({
-    mode: box.checked ? LC.PriceScaleMode.Logarithmic : LC.PriceScaleMode.Normal }));
+  box.checked = times > 5;
+  const apply = () => chart.priceScale("right", 0).applyOptions({
+    mode: box.checked ? LC.PriceScaleMode.Logarithmic : LC.PriceScaleMode.Normal });
+  box.addEventListener("change", apply);
+  apply();
   return element("label", {}, box, " log scale");
 }
 
