@@ -12,12 +12,12 @@ from kobe81.app.present import register_line, report, show
 from kobe81.app.runs import Run, deliver, register
 
 
-def finish(runs: Sequence[Run], options: RunOptions, title: str) -> None:
+def finish(runs: Sequence[Run], options: RunOptions, title: str, *, brief: bool = False) -> None:
     """Register the runs, write their files and one report to the folder asked for, and print what they found."""
     kept = [register(run) for run in runs]
     extra = {"report.html": report(kept, title, command_line())} if options.report and options.out else {}
     deliver(kept, options.out, extra)
-    show(kept, options.json)
+    show(kept, options.json, brief)
     if not options.json:
         register_line(kept, [str(Path(options.out) / name) for name in extra] if options.out else [])
 

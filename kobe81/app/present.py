@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from kobe81.app import home
-from kobe81.app.analysis import Analysis
+from kobe81.app.analysis import HOLD, Analysis
 from kobe81.app.runs import Run
 from kobe81.backtest.engine import Backtest
 from kobe81.backtest.statistics import monthly_returns
@@ -24,13 +24,13 @@ UNITS = {"sharpe": "ratio", "max_drawdown": "%", "profit_factor": "ratio"}
 NAMES = {"sharpe": "Sharpe", "max_drawdown": "Maximum drawdown", "profit_factor": "Profit factor"}
 
 
-def show(runs: Sequence[Run], as_json: bool) -> None:
-    """Print the runs: one table, a column each, what stands beside them, and what must be said."""
+def show(runs: Sequence[Run], as_json: bool, brief: bool = False) -> None:
+    """Print the runs: one table, a column each, what stands beside them, and what must be said; `brief`: no splits."""
     if as_json:
         sys.stdout.write(json.dumps([as_values(run) for run in runs], indent=2, allow_nan=False, default=str) + "\n")
         return
     for market in dict.fromkeys(run.analysis.market for run in runs):
-        _show_market([run for run in runs if run.analysis.market is market])
+        _show_market([run for run in runs if run.analysis.market is market], brief)
 
 
 def as_values(run: Run) -> dict[str, Any]:
@@ -52,17 +52,23 @@ def refusals(analysis: Analysis) -> dict[str, int]:
     return analysis.result.refusals if isinstance(analysis.result, Backtest) else {}
 
 
-def _show_market(runs: Sequence[Run]) -> None:
+def _show_market(runs: Sequence[Run], brief: bool) -> None:
     first = runs[0].analysis
     bars = first.market.bars
     kind = "out of sample" if isinstance(first.result, WalkForward) else first.account.mode
+    title = f"{bars.origin.label}: {len(bars.symbols)} symbols, {first.span}, {kind}"
+    walked = [r for r in runs if isinstance(r.analysis.result, WalkForward)]
     terminal.show(
-        terminal.table(f"{bars.origin.label}: {len(bars.symbols)} symbols, {first.span}, {kind}",
-                       ["", *(r.inputs.strategy for r in runs), *first.benchmarks], _figures(runs)),
-        *(terminal.pairs({f"{r.inputs.strategy}": terminal.sparkline(r.analysis.curve.equity.tolist())}) for r in runs),
-        *(_splits(r) for r in runs if isinstance(r.analysis.result, WalkForward)),
+        terminal.table(title, ["", *(r.inputs.strategy for r in runs), *map(_short, first.benchmarks)], _figures(runs)),
+        terminal.pairs({r.inputs.strategy: terminal.sparkline(r.analysis.curve.equity.tolist(), 50) for r in runs}),
+        *(_stability(walked) if walked else ()),
+        *(() if brief else (_splits(r) for r in walked)),
         terminal.notes(first.caveats),
     )
+
+
+def _short(name: str) -> str:
+    return "buy & hold" if name == HOLD else name
 
 
 def _figures(runs: Sequence[Run]) -> list[list[str]]:
@@ -81,7 +87,7 @@ def _figures(runs: Sequence[Run]) -> list[list[str]]:
                      *(terminal.say(v, unit) for v in values or [None] * len(held))])
         for key, title in NAMES.items():
             if title == name:
-                rows.append(["  95 % interval", *(terminal.interval(*run.analysis.intervals[key], UNITS[key])
+                rows.append(["  95 %", *(terminal.interval(*run.analysis.intervals[key], UNITS[key])
                                                    for run in runs), *[""] * len(held)])
     for key, title in (("deflated_sharpe", "Deflated Sharpe"), ("pbo", "Overfitting (PBO)"), ("trials", "Sets tried")):
         if key in runs[0].analysis.verdict:
@@ -90,16 +96,47 @@ def _figures(runs: Sequence[Run]) -> list[list[str]]:
     return rows
 
 
+def _stability(runs: Sequence[Run]) -> list[Any]:
+    """In sample against out of sample, and how often each parameter value was chosen."""
+    rows = []
+    for run in runs:
+        frame = splits_frame(run.analysis.result)
+        good = frame.filter(frame["net_pnl"] > 0).height / frame.height
+        rows.append([run.inputs.strategy, terminal.say(frame.height, "count"),
+                     terminal.say(frame["in_sample"].mean(), "ratio"), terminal.say(frame["out_of_sample"].mean(), "ratio"),
+                     terminal.say(good, "%"), _chosen(run, frame)])
+    columns = ["Splits", "", "in", "out", "won", "chosen most often"]
+    return [terminal.table("Mean Sharpe of the splits, in sample and out; the share that earned", columns, rows)]
+
+
+def _chosen(run: Run, frame: pl.DataFrame) -> str:
+    """Each varied parameter with its most frequent value, and in how many splits it was that."""
+    found = []
+    for name in _varied(run.analysis.result):
+        value, count = max(((v, n) for v, n in frame[name].value_counts(sort=True).iter_rows()), key=lambda x: x[1])
+        found.append(f"{name} {_bare(value)} ({count})")
+    return ", ".join(found) or "no grid"
+
+
+def _bare(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _varied(result: Any) -> list[str]:
+    """The parameters the grid varied."""
+    return [k for k in vars(result.base) if len({vars(s)[k] for s in result.sets}) > 1]
+
+
 def _splits(run: Run) -> Any:
-    """How the choice of parameters held from split to split, in one table of at most twelve rows."""
-    frame = splits_frame(run.analysis.result)
+    """The splits, at most twelve of them, with the chosen values of the varied parameters."""
+    frame, varied = splits_frame(run.analysis.result), _varied(run.analysis.result)
     step = max(1, -(-frame.height // 12))
-    rows = [[str(r["split"]), f"{r['test_start']} to {r['test_end']}", r["parameters"],
+    rows = [[str(r["split"]), str(r["test_start"]), *(_bare(r[k]) for k in varied),
              terminal.say(r["in_sample"], "ratio"), terminal.say(r["out_of_sample"], "ratio"),
              terminal.say(r["trades"], "count"), terminal.say(r["net_pnl"], "$")]
             for r in frame.iter_rows(named=True) if r["split"] % step == 0]
-    title = f"{run.inputs.strategy}: {frame.height} splits" + (f", every {step}th shown" if step > 1 else "")
-    return terminal.table(title, ["#", "tested", "chosen", "in", "out", "trades", "P&L $"], rows, left=3)
+    title = f"{run.inputs.strategy}: {frame.height} splits" + (f", one in {step} shown" if step > 1 else "")
+    return terminal.table(title, ["#", "tested from", *varied, "in", "out", "trades", "P&L $"], rows, left=2)
 
 
 def splits_frame(result: Any) -> pl.DataFrame:
@@ -109,13 +146,13 @@ def splits_frame(result: Any) -> pl.DataFrame:
     from kobe81.backtest.files import split_facts
     from kobe81.backtest.metrics import sharpe
 
-    varied = [k for k in vars(result.base) if len({vars(s)[k] for s in result.sets}) > 1]
+    varied = _varied(result)
     rows = []
     for split in result.splits:
         facts = split_facts(result, split)
         chosen = {k: vars(split.strategy)[k] for k in varied}
         rows.append({"split": split.number, **{k: facts[k] for k in ("train_start", "train_end", "test_start", "test_end")},
-                     "parameters": ", ".join(f"{k} {v}" for k, v in chosen.items()) or "defaults",
+                     "parameters": ", ".join(f"{k} {_bare(v)}" for k, v in chosen.items()) or "defaults",
                      **chosen, "in_sample": split.in_sample, "out_of_sample": sharpe(split.curve.returns),
                      "trades": len(split.trades), "net_pnl": float(split.trades.net_pnl.sum())})
     dates = ("train_start", "train_end", "test_start", "test_end")

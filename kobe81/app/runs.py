@@ -72,14 +72,19 @@ def registry() -> ExperimentRegistry:
 
 
 def deliver(runs: list[Run], out: Path | None, extra: Mapping[str, bytes]) -> None:
-    """Write the files of the runs, and what was made of them together, to the folder asked for."""
+    """Write the files of the runs, and what was made of them together, to the folder asked for.
+
+    Runs that would write to the same places get a folder each, by the name of their bars or their strategy.
+    """
     if out is None:
         return
+    markets = list(dict.fromkeys(run.analysis.market.reference["data"] for run in runs))
     files: Files = {}
     for run in runs:
-        own = run.files if len(runs) == 1 or run.inputs.kind == "walk_forward" else {
-            f"{run.inputs.strategy}/{name}": content for name, content in run.files.items()}
-        files |= own
+        folder = f"{run.analysis.market.reference['data']}/" if len(markets) > 1 else ""
+        if len(runs) > 1 and run.inputs.kind == "backtest":
+            folder += f"{run.inputs.strategy}/"
+        files |= {f"{folder}{name}": content for name, content in run.files.items()}
     if out.name == "wf_outputs":
         files = {name.removeprefix("wf_outputs/"): content for name, content in files.items()}
     write_files(out, {**files, **extra})

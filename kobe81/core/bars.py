@@ -91,10 +91,10 @@ class Bars:
         import polars as pl
 
         frame = frame.sort("symbol", "date", maintain_order=True)
-        symbols, counts = np.unique(frame["symbol"].to_numpy(), return_counts=True) if len(frame) else ([], [])
-        offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        runs = frame["symbol"].rle().struct.unnest()
+        symbols, offsets = runs["value"], np.concatenate([[0], runs["len"].to_numpy().cumsum()]).astype(np.int64)
         fields = {name: frame[name].cast(pl.Float64).to_numpy(writable=True) for name in FIELDS}
-        return cls.of([str(s) for s in symbols], offsets, frame["date"].cast(pl.Date).to_physical().to_numpy(),
+        return cls.of(symbols.to_list(), offsets, frame["date"].cast(pl.Date).to_physical().to_numpy(),
                       fields, origin)
 
     def to_frame(self) -> pl.DataFrame:

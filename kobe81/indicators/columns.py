@@ -22,10 +22,13 @@ R = TypeVar("R")
 LONGEST = 1 << 40
 """Windows are cut to this many bars, so that no index can overflow; no symbol is as long."""
 
-kernel = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
-"""Compiles a kernel. It may call kernels of its own file only: numba's cache on disk watches one file for changes.
+kernel = njit(nogil=True, cache=True, error_model="numpy")
+"""Compiles a kernel. It may call kernels of its own file only: numba's cache on disk watches one file for changes."""
 
-"contract" lets a product and a sum become one instruction, rounded once; NaN and the order of sums stay as written.
+recurrence = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
+"""Compiles a kernel whose `product + sum` may become one instruction, rounded once, where each bar waits for the last.
+
+Not for a * b + c * d: which product is fused would then depend on where in the array a bar lies.
 """
 
 

@@ -9,7 +9,16 @@ from __future__ import annotations
 import numpy as np
 
 from kobe81.core.bars import Bars, Column, Floats, Ints
-from kobe81.indicators.columns import beside, defined, defined_prices, kernel, remembered, remembered_by_bars, window
+from kobe81.indicators.columns import (
+    beside,
+    defined,
+    defined_prices,
+    kernel,
+    recurrence,
+    remembered,
+    remembered_by_bars,
+    window,
+)
 
 
 @remembered
@@ -75,7 +84,7 @@ def adx(bars: Bars, n: int = 14) -> Column:
     return beside(bars.close, _adx(*defined_prices(bars), window(n)))
 
 
-@kernel
+@recurrence
 def _smooth(x: Floats, first: int, average: float, keep: float, weight: float) -> None:
     """x[first:] becomes, in place, keep * the average before + weight * x; `average` comes before. x[:first] is NaN."""
     x[:first] = np.nan
@@ -210,17 +219,18 @@ def _adx(high: Floats, low: Floats, close: Floats, starts: Ints, ends: Ints, n: 
     return out
 
 
-@kernel
+@recurrence
 def _average_direction(up: Floats, down: Floats, n: int, out: Floats) -> None:
     """out = the average directional index, from both indices at their first bar on."""
+    keep, share = 1 - 1 / n, 100 / n
     for i in range(len(out)):
         both = up[i] + down[i]
-        out[i] = 100 * abs(up[i] - down[i]) / both if both > 0 else np.nan
-    average = np.nansum(out[:n]) / n
+        out[i] = share * abs(up[i] - down[i]) / both if both > 0 else np.nan
+    average = np.nansum(out[:n])
     out[: n - 1] = np.nan
     out[n - 1] = average
-    keep, weight, rest = 1 - 1 / n, 1 / n, out[n:]
+    rest = out[n:]
     for i in range(len(rest)):
         if rest[i] >= 0:
-            average = average * keep + rest[i] * weight
+            average = average * keep + rest[i]
         rest[i] = average

@@ -65,13 +65,16 @@ class Module(NamedTuple):
     @property
     def room(self) -> str:
         """The folder or module under the package; "" for the package's own `__init__` and `__main__`."""
-        first = self.name.split(".")[1:2]
-        return "" if first in ([], ["__main__"]) else first[0]
+        return _room(self.name).removeprefix("__main__")
 
 
 class Import(NamedTuple):
     target: str
     line: int
+
+
+def _room(module: str) -> str:
+    return module.partition(".")[2].partition(".")[0]
 
 
 def modules(package: Path) -> dict[str, Module]:
@@ -111,8 +114,7 @@ def band_offences(package: Path) -> list[Offence]:
             found.append(Offence(module.file, 1, f"the room {module.room} has no band"))
             continue
         for target, line in imports(module, known):
-            parts = target.split(".")
-            if parts[0] == package.name and not _may(module.room, band, parts[1] if len(parts) > 1 else ""):
+            if target.partition(".")[0] == package.name and not _may(module.room, band, _room(target)):
                 found.append(Offence(module.file, line, f"band {band} imports {target}"))
     return found
 
@@ -128,7 +130,7 @@ def _may(room: str, band: int, other: str) -> bool:
 def unused_edges(package: Path) -> list[tuple[str, str]]:
     """The named edges that no import needs any more."""
     known = modules(package)
-    used = {(m.room, (i.target.split(".") + [""])[1]) for m in known.values() for i in imports(m, known)}
+    used = {(m.room, _room(i.target)) for m in known.values() for i in imports(m, known)}
     return sorted(set(EDGES) - used)
 
 

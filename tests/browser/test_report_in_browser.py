@@ -242,11 +242,15 @@ def test_dark_screens_get_dark_charts_and_paper_gets_light_ones(browser: "sync_a
     assert copies.count() == 0
 
 
-def test_every_strategy_is_printed(browser: "sync_api.Browser", file: Path, tmp_path: Path) -> None:
-    """A printed report has several pages and is a valid PDF."""
-    pdf = Reader(browser, file).page.pdf(format="A4")
-    assert pdf.startswith(b"%PDF")
-    assert pdf.count(b"/Type /Page\n") >= 6
+def test_every_strategy_is_printed_without_what_one_can_only_click(browser: "sync_api.Browser", file: Path) -> None:
+    """Paper gets several pages, both sections, 40 trades of each and a word about it; no menu, filter or button."""
+    page = Reader(browser, file).page
+    assert page.pdf(format="A4").count(b"/Type /Page\n") >= 6
+    page.emulate_media(media="print")
+    for gone in ("nav.sections", ".controls", ".more", ".range", ".canvas"):
+        assert not any(node.is_visible() for node in page.query_selector_all(gone)), gone
+    assert all(page.locator(f"#s{i} .trades tbody tr:visible").count() == 40 for i in (0, 1))
+    assert all(page.locator(f"#s{i} .print-note").is_visible() for i in (0, 1))
 
 
 @pytest.mark.parametrize("width", [800, 1280])

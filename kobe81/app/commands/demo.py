@@ -35,7 +35,7 @@ def demo(*, out: Path = Path("demo"), json: bool = False) -> None:
             done += [run_walk_forward(market, Setup(strategy(name), account, vars(plan), GRID), options.seed, None,
                                       lambda m, setup: walk_forward_on("local", m, setup, plan))
                      for name in strategies.names()]
-    finish(done, options, "Both strategies, out of sample")
+    finish(done, options, "Both strategies, out of sample", brief=True)
 
 
 GRID = {"lookback": ["10", "20", "55"], "stop_atr": ["2", "3"], "hold": ["5", "10"]}

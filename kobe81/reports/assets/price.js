@@ -66,7 +66,7 @@ function drawTrade(host, trade, bars) {
   entry.paint();
   // The signal's own look-back on the left, what came of it on the right; the rest is there to be dragged in.
   chart.timeScale().setVisibleLogicalRange({ from: bars.date.indexOf(trade.signal_date) - BARS_BEFORE,
-    to: bars.date.indexOf(trade.exit_date) + BARS_AFTER });
+    to: Math.min(bars.date.indexOf(trade.exit_date) + BARS_AFTER, bars.date.length + 4) });
   return entry;
 }
 
