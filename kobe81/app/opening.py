@@ -69,7 +69,7 @@ def _synthetic(text: str) -> Bars:
     found = re.fullmatch(r"synthetic(?::(\d{1,5})x(\d{1,5})(?::(\d{1,9}))?)?", text)
     if not found:
         raise UsageError(f"{text!r} is not synthetic:SYMBOLSxSESSIONS[:SEED], as in synthetic:900x2519:7")
-    symbols, sessions, seed = (int(n) if n else d for n, d in zip(found.groups(), (120, 2520, 7), strict=True))
+    symbols, sessions, seed = (int(n) if n else d for n, d in zip(found.groups(), (120, 2520, 16), strict=True))
     return synthetic_bars(symbols, sessions, seed)
 
 

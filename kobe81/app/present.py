@@ -57,12 +57,11 @@ def _show_market(runs: Sequence[Run], brief: bool) -> None:
     bars = first.market.bars
     kind = "out of sample" if isinstance(first.result, WalkForward) else first.account.mode
     title = f"{bars.origin.label}: {len(bars.symbols)} symbols, {first.span}, {kind}"
-    walked = [r for r in runs if isinstance(r.analysis.result, WalkForward)]
+    walked = [] if brief else [r for r in runs if isinstance(r.analysis.result, WalkForward)]
     terminal.show(
         terminal.table(title, ["", *(r.inputs.strategy for r in runs), *map(_short, first.benchmarks)], _figures(runs)),
         terminal.pairs({r.inputs.strategy: terminal.sparkline(r.analysis.curve.equity.tolist(), 50) for r in runs}),
-        *(_stability(walked) if walked else ()),
-        *(() if brief else (_splits(r) for r in walked)),
+        *map(_splits, walked),
         terminal.notes(first.caveats),
     )
 
@@ -93,29 +92,28 @@ def _figures(runs: Sequence[Run]) -> list[list[str]]:
         if key in runs[0].analysis.verdict:
             unit = "count" if key == "trials" else "ratio"
             rows.append([title, *(terminal.say(run.analysis.verdict[key], unit) for run in runs), *[""] * len(held)])
-    return rows
+    walked = isinstance(runs[0].analysis.result, WalkForward)
+    return rows + (_stability(runs, [""] * len(held)) if walked else [])
 
 
-def _stability(runs: Sequence[Run]) -> list[Any]:
-    """In sample against out of sample, and how often each parameter value was chosen."""
-    rows = []
-    for run in runs:
-        frame = splits_frame(run.analysis.result)
-        good = frame.filter(frame["net_pnl"] > 0).height / frame.height
-        rows.append([run.inputs.strategy, terminal.say(frame.height, "count"),
-                     terminal.say(frame["in_sample"].mean(), "ratio"), terminal.say(frame["out_of_sample"].mean(), "ratio"),
-                     terminal.say(good, "%"), _chosen(run, frame)])
-    columns = ["Splits", "", "in", "out", "won", "chosen most often"]
-    return [terminal.table("Mean Sharpe of the splits, in sample and out; the share that earned", columns, rows)]
+def _stability(runs: Sequence[Run], blank: Sequence[str]) -> list[list[str]]:
+    """In sample against out of sample, split by split, and the parameter values chosen most often."""
+    frames = [splits_frame(run.analysis.result) for run in runs]
+    rows = [["Splits", *(terminal.say(f.height, "count") for f in frames)],
+            ["  that earned", *(terminal.say(f.filter(f["net_pnl"] > 0).height / f.height, "%") for f in frames)],
+            ["  Sharpe in sample", *(terminal.say(f["in_sample"].mean(), "ratio") for f in frames)],
+            ["  out of sample", *(terminal.say(f["out_of_sample"].mean(), "ratio") for f in frames)]]
+    for name in dict.fromkeys(n for run in runs for n in _varied(run.analysis.result)):
+        rows.append([f"  {name} chosen", *(_favourite(f, name) for f in frames)])
+    return [[*row, *blank] for row in rows]
 
 
-def _chosen(run: Run, frame: pl.DataFrame) -> str:
-    """Each varied parameter with its most frequent value, and in how many splits it was that."""
-    found = []
-    for name in _varied(run.analysis.result):
-        value, count = max(((v, n) for v, n in frame[name].value_counts(sort=True).iter_rows()), key=lambda x: x[1])
-        found.append(f"{name} {_bare(value)} ({count})")
-    return ", ".join(found) or "no grid"
+def _favourite(frame: pl.DataFrame, name: str) -> str:
+    """The value chosen in most splits, and in how many."""
+    if name not in frame.columns:
+        return "–"
+    value, count = frame[name].value_counts().sort(["count", name], descending=[True, False]).row(0)
+    return f"{_bare(value)} in {count}"
 
 
 def _bare(value: Any) -> str:

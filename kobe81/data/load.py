@@ -19,8 +19,8 @@ from kobe81.preflight.data_quality import PRICE_ERRORS, Policy, QualityReport, S
 ENDED = 10
 """Sessions before the data's last one: a symbol whose bars stop earlier has left the market, or the file."""
 
-TOLD = 5
-"""Price errors that are told one by one; the rest are counted."""
+TOLD = 1
+"""Price errors that are told; the rest are counted."""
 
 
 class Loaded(NamedTuple):

@@ -143,3 +143,11 @@ def test_flat_stretch_of_directional_index_is_carried():
     close = 50 + np.cumsum(steps)
     for n in (2, 3, 5):
         same(indicators.adx(to_bars(close, close, close), n), talib.ADX(close, close, close, n))
+
+
+def test_balanced_directions_count_as_zero():
+    """A bar at which +DI and -DI are equal, and not 0, pulls the ADX down: here to half of the 33.3 before."""
+    close = np.array([10.0, 12.0, 11.0, 13.0, 12.0])
+    ours = indicators.adx(to_bars(close, close, close), 2)
+    same(ours, talib.ADX(close, close, close, 2))
+    same(ours[3:], [100 / 3, 50 / 3])

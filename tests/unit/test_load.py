@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 from datetime import date
 from pathlib import Path
 
@@ -218,8 +217,8 @@ def test_bars_say_where_they_came_from_and_what_was_done(tmp_path):
         assert origin.note.endswith("; open, high, low and close scaled by 'adj close' over 'c'")
 
 
-def test_price_errors_are_told_one_by_one_up_to_five(tmp_path):
-    """The user sees the first five price errors that were kept, and how many more there are."""
+def test_the_first_price_error_is_told_and_the_others_counted(tmp_path):
+    """The user sees the first price error that was kept, and how many more there are."""
     frame = make(("AAA",), 60).to_frame().with_columns(
         *(pl.lit(100.0 + i).alias(f) for i, f in enumerate(("low", "open", "close", "high"))), volume=pl.lit(1e6))
     row = pl.int_range(pl.len())
@@ -228,19 +227,13 @@ def test_price_errors_are_told_one_by_one_up_to_five(tmp_path):
     warnings = load(tmp_path / "x.parquet", cache_dir=None).warnings
     assert warnings[0] == "60 of 60 bars of 1 symbols kept; 7 wrong by a factor"
     assert warnings[1].startswith(f"AAA {date.fromordinal(719163 + 18004)}: low 1 is 1/10")
-    assert warnings[6:] == ("2 more price errors; see: kobe data check",)
+    assert warnings[2:] == ("6 more price errors; see: kobe data check",)
 
 
-def test_900_stocks_open_in_two_hundredths_of_a_second(tmp_path):
-    """The panel of 2.27 million bars opens within 0.02 s, header and all; the median of five."""
+def test_the_900_stocks_are_the_same_bars_from_their_panel(tmp_path):
+    """What is read the second time, from the panel, is what was read from the file."""
     if not SHARED.exists():
-        pytest.skip("needs the shared 900-stock file")
-    first = load(SHARED, cache_dir=tmp_path)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        again = load(SHARED, cache_dir=tmp_path)
-        times.append(time.perf_counter() - start)
-    assert sorted(times)[2] <= 0.02
+        pytest.skip("needs the 900-stock file")
+    first, again = load(SHARED, cache_dir=tmp_path), load(SHARED, cache_dir=tmp_path)
     assert (len(again.bars), len(again.bars.symbols)) == (2_266_132, 900)
     assert again.data_hash == first.data_hash == content_hash(again.bars)

@@ -211,7 +211,7 @@ def test_names_ascend_whatever_their_number(symbols: int) -> None:
 def test_it_says_that_it_is_synthetic(market: Bars) -> None:
     """The label, printed wherever its numbers appear, carries the mark, the seed and what it is good for."""
     assert market.origin.synthetic
-    assert market.origin.label == "synthetic market, seed 7 [SYNTHETIC]"
+    assert market.origin.label == "synthetic market, seed 16 [SYNTHETIC]"
     assert "survivorship" in market.origin.note
     assert "edge" in market.origin.note
 

@@ -69,7 +69,7 @@ class _Traits(NamedTuple):
     life: float
 
 
-def synthetic_bars(symbols: int = 120, sessions: int = 2520, seed: int = 7) -> Bars:
+def synthetic_bars(symbols: int = 120, sessions: int = 2520, seed: int = 16) -> Bars:
     """A synthetic market of `symbols` stocks over `sessions` weekdays from 2015-01-05, the same for the same arguments.
 
     Stock k (SYN001, SYN002, ...) is the same in a market of more stocks; another number of sessions is another market.
