@@ -1,8 +1,9 @@
 """The limit: both strategies as bare loops over plain arrays, fused by hand, with nothing of the product in them.
 
-One pass per symbol keeps the 200-day sum and Wilder's ATR in registers, looks back for the channel only where price and
-trend allow a signal, and follows each trade as soon as it is found. Long only, default windows, no slippage, no costs,
-$1,000 a trade, every symbol on its own. Source: spec.md.
+Symbol by symbol, in scratch that stays in the core's first cache: the channel by passes without branches, then one loop
+that keeps the 200-day sum and Wilder's ATR in registers and notes the bars that pass every rule; each trade is followed
+as soon as it is found. Long only, default windows, no slippage, no costs, $1,000 a trade, every symbol on its own.
+Source: spec.md.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ TREND, ATR, MIN_PRICE, MIN_AGE = 200, 14, 5.0, 4
 NOTIONAL, CASH = 1_000.0, 100_000.0
 TRAIN, TEST, MIN_TRADES = 252, 63, 10
 KEEP, WEIGHT = 1.0 - 1.0 / ATR, 1.0 / ATR
+LANES = TRAIN // TEST
+"""Training windows that overlap at any session; windows of one lane follow each other without a gap."""
 
 compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract"})
 
@@ -44,31 +47,76 @@ def trades(kind: int, bars: Any) -> Any:
     room = len(bars.close) // 2 + len(bars.offsets)  # the exit bar of a trade may be the signal bar of the next
     entry, exit_ = np.empty(room, np.int64), np.empty(room, np.int64)
     qty, bought, sold = np.empty(room), np.empty(room), np.empty(room)
+    row, unit, channel = _scratch(bars)
     n = 0
     for s in range(len(bars.offsets) - 1):
-        begin, end = bars.offsets[s], bars.offsets[s + 1]
-        if end - begin <= TREND:
-            continue
-        total, atr = _warm(bars, begin)
-        free = begin
-        for t in range(begin + TREND, end):
-            close = bars.close[t]
-            if t >= free and close * TREND > total and close >= MIN_PRICE and _setup(kind, bars, t, LOOKBACK):
-                row, price = _follow(bars, t, end, close - STOP_ATR * atr, HOLD)
-                if row >= 0 and atr > 0.0 and bars.open[t + 1] <= NOTIONAL:
-                    entry[n], exit_[n], bought[n], sold[n] = t + 1, row, bars.open[t + 1], price
-                    qty[n] = math.floor(NOTIONAL / bars.open[t + 1])
-                    free = row
+        end, free = bars.offsets[s + 1], 0
+        for k in range(_signals_of(kind, bars, bars.offsets[s], end, LOOKBACK, channel, row, unit)):
+            if row[k] >= free:
+                left, price = _follow(bars, row[k], end, STOP_ATR * unit[k], HOLD)
+                if left >= 0:
+                    entry[n], exit_[n], bought[n], sold[n] = row[k] + 1, left, bars.open[row[k] + 1], price
+                    qty[n] = math.floor(NOTIONAL / bought[n])
+                    free = left
                     n += 1
-            atr = atr * KEEP + _true_range(bars, t) * WEIGHT
-            total += close - bars.close[t - TREND]
     return entry[:n], exit_[:n], qty[:n], bought[:n], sold[:n]
 
 
 @compiled
-def _true_range(bars: Any, t: int) -> float:
-    before = bars.close[t - 1]
-    return max(bars.high[t], before) - min(bars.low[t], before)
+def _scratch(bars: Any) -> Any:
+    """Room for one symbol: (rows of signals, their ATRs, channel)."""
+    longest = np.max(np.diff(bars.offsets))
+    return np.empty(longest, np.int64), np.empty(longest), np.empty(longest)
+
+
+@compiled
+def _signals_of(kind: int, bars: Any, begin: int, end: int, lookback: int, channel: Any, row: Any, unit: Any) -> int:
+    """Write one symbol's signals, rows and ATRs of the bar before, and return how many; TREND is the longest window."""
+    if end - begin <= TREND:
+        return 0
+    now, before = slice(begin + TREND, end), slice(begin + TREND - 1, end - 1)
+    high, low, close, last = bars.high[now], bars.low[now], bars.close[now], bars.close[before]
+    old = bars.close[begin : end - TREND]
+    if kind == DONCHIAN:
+        _highest(bars.high[begin + TREND - lookback : end - 1], lookback, channel)
+    else:
+        _lowest(bars.low[begin + TREND - lookback : end - 1], lookback, channel)
+    total, atr = _warm(bars, begin)
+    n = 0
+    for i in range(len(close)):
+        price, level = close[i], channel[i]
+        row[n], unit[n] = begin + TREND + i, atr
+        n += (price > level) & (price * TREND > total) & (price >= MIN_PRICE) & (atr > 0.0) & (
+            (kind == DONCHIAN) | (low[i] < level))
+        atr = atr * KEEP + (max(high[i], last[i]) - min(low[i], last[i])) * WEIGHT
+        total += price - old[i]
+    return n if kind == DONCHIAN else _old_enough(bars.low, lookback, row, unit, n)
+
+
+@compiled
+def _highest(x: Any, n: int, out: Any) -> None:
+    """out[i] = the highest of x[i : i + n], by windows of 2, 4, 8 ... bars."""
+    size = 1
+    source = x
+    while size < n:
+        step = min(size, n - size)
+        for i in range(len(x) - size - step + 1):
+            out[i] = max(source[i], source[i + step])
+        source = out
+        size += step
+
+
+@compiled
+def _lowest(x: Any, n: int, out: Any) -> None:
+    """out[i] = the lowest of x[i : i + n]."""
+    size = 1
+    source = x
+    while size < n:
+        step = min(size, n - size)
+        for i in range(len(x) - size - step + 1):
+            out[i] = min(source[i], source[i + step])
+        source = out
+        size += step
 
 
 @compiled
@@ -77,35 +125,33 @@ def _warm(bars: Any, begin: int) -> Any:
     total, atr = 0.0, 0.0
     for t in range(begin, begin + TREND):
         total += bars.close[t]
-    for t in range(begin + 1, begin + ATR + 1):
-        atr += _true_range(bars, t) / ATR
-    for t in range(begin + ATR + 1, begin + TREND):
-        atr = atr * KEEP + _true_range(bars, t) * WEIGHT
+    for t in range(begin + 1, begin + TREND):
+        before = bars.close[t - 1]
+        wide = max(bars.high[t], before) - min(bars.low[t], before)
+        atr = atr + wide / ATR if t <= begin + ATR else atr * KEEP + wide * WEIGHT
     return total, atr
 
 
 @compiled
-def _setup(kind: int, bars: Any, t: int, lookback: int) -> bool:
-    """Whether the rule sees its chance at t; most bars are decided by the first bar looked back at."""
-    if kind == DONCHIAN:
-        for i in range(t - 1, t - lookback - 1, -1):
-            if bars.high[i] >= bars.close[t]:
-                return False
-        return True
-    level, made = np.inf, t
-    for i in range(t - 1, t - lookback - 1, -1):
-        if bars.low[i] <= bars.low[t]:
-            return False
-        if bars.low[i] < level:
-            level, made = bars.low[i], i
-    return bars.close[t] > level and t - made >= MIN_AGE
+def _old_enough(low: Any, lookback: int, row: Any, unit: Any, n: int) -> int:
+    """Keep the sweeps of a low last made at least MIN_AGE bars ago."""
+    kept = 0
+    for k in range(n):
+        t = row[k]
+        made = t - 1
+        for i in range(t - 2, t - lookback - 1, -1):
+            if low[i] < low[made]:
+                made = i
+        row[kept], unit[kept] = t, unit[k]
+        kept += t - made >= MIN_AGE
+    return kept
 
 
 @compiled
-def _follow(bars: Any, t: int, end: int, stop: float, hold: int) -> Any:
-    """(exit row, exit price) of a signal at t; row -1 where it has no next bar or gaps through its stop."""
-    entry = t + 1
-    if entry >= end or not (bars.open[entry] > stop):
+def _follow(bars: Any, t: int, end: int, distance: float, hold: int) -> Any:
+    """(exit row, exit price) of a signal at t; row -1 where it has no next bar, gaps through its stop or is too dear."""
+    entry, stop = t + 1, bars.close[t] - distance
+    if entry >= end or not (bars.open[entry] > stop) or bars.open[entry] > NOTIONAL:
         return -1, 0.0
     if bars.low[entry] <= stop:
         return entry, stop
@@ -117,29 +163,25 @@ def _follow(bars: Any, t: int, end: int, stop: float, hold: int) -> Any:
 
 
 @compiled
-def walk_forward(kind: int, bars: Any, sessions: int, lookbacks: Any, stops: Any, holds: Any, default: int) -> Any:
+def walk_forward(kind: int, bars: Any, lookbacks: Any, stops: Any, holds: Any, default: int) -> Any:
     """Choose a set for each split and trade it out of sample; sets are numbered with hold varying fastest.
 
-    Returns (chosen set per split, then of the out-of-sample trades: split, entry row, exit row, shares, profit).
+    Returns the chosen sets, and the out-of-sample trades by set: (split, entry row, exit row, shares, profit).
     """
-    per_lookback = len(stops) * len(holds)
-    starts = np.arange((sessions - TRAIN) // TEST) * TEST
-    sets = len(lookbacks) * per_lookback
-    score = np.empty((sets, len(starts)))
+    sessions, per_lookback = np.max(bars.session) + 1, len(stops) * len(holds)
+    splits, sets = (sessions - TRAIN) // TEST, len(lookbacks) * per_lookback
+    found = [signals(kind, bars, lookback) for lookback in lookbacks]
+    score = np.empty((sets, splits))
     for k in range(sets):
-        if k % per_lookback == 0:
-            found = signals(kind, bars, lookbacks[k // per_lookback])
-        ends = outcomes(bars, found, stops[k // len(holds) % len(stops)], holds[k % len(holds)])
-        score[k] = _sharpes(*_train(bars, found, ends, starts))
+        stop, hold = stops[k // len(holds) % len(stops)], holds[k % len(holds)]
+        daily, count = _train(bars, found[k // per_lookback], stop, hold, sessions)
+        score[k] = _sharpes(daily, count, splits)
     chosen = _choose(score, default)
-    split, signal = np.empty(0, np.int64), np.empty(0, np.int64)
-    out = [(split, signal, signal, np.empty(0), np.empty(0)) for _ in range(0)]
+    out = []
     for k in range(sets):
         wanted = np.flatnonzero(chosen == k)
-        if len(wanted):
-            found = signals(kind, bars, lookbacks[k // per_lookback])
-            ends = outcomes(bars, found, stops[k // len(holds) % len(stops)], holds[k % len(holds)])
-            out.append(_test(bars, found, ends, starts, wanted))
+        stop, hold = stops[k // len(holds) % len(stops)], holds[k % len(holds)]
+        out.append(_test(bars, found[k // per_lookback], stop, hold, wanted))
     return chosen, out
 
 
@@ -148,80 +190,73 @@ def signals(kind: int, bars: Any, lookback: int) -> Any:
     """Every signal in order: (row, ATR the bar before, each symbol's first signal)."""
     row, unit = np.empty(len(bars.close), np.int64), np.empty(len(bars.close))
     first = np.zeros(len(bars.offsets), np.int64)
-    n = 0
+    channel = _scratch(bars)[2]
     for s in range(len(bars.offsets) - 1):
-        begin, end = bars.offsets[s], bars.offsets[s + 1]
-        if end - begin > TREND:
-            total, atr = _warm(bars, begin)
-            for t in range(begin + TREND, end):
-                close = bars.close[t]
-                if close * TREND > total and close >= MIN_PRICE and _setup(kind, bars, t, lookback) and atr > 0.0:
-                    row[n], unit[n] = t, atr
-                    n += 1
-                atr = atr * KEEP + _true_range(bars, t) * WEIGHT
-                total += close - bars.close[t - TREND]
-        first[s + 1] = n
+        n, begin, end = first[s], bars.offsets[s], bars.offsets[s + 1]
+        first[s + 1] = n + _signals_of(kind, bars, begin, end, lookback, channel, row[n:], unit[n:])
+    n = first[-1]
     return row[:n], unit[:n], first
 
 
 @compiled
-def outcomes(bars: Any, found: Any, stop_atr: float, hold: int) -> Any:
-    """Where each signal would lead: (exit row, -1 where it is refused; exit price)."""
+def _train(bars: Any, found: Any, stop_atr: float, hold: int, sessions: int) -> Any:
+    """One set in all training windows: (daily profit [sessions, LANES], trades [windows]); window w is in lane w % LANES.
+
+    A signal is looked at once for the LANES windows it lies in, and a trade marked once for those that take it. Counted
+    are the trades that have left before their window ends.
+    """
     row, unit, first = found
-    exit_, sold = np.empty(len(row), np.int64), np.empty(len(row))
+    daily, count = np.zeros((sessions, LANES)), np.zeros(sessions // TEST + 1 + LANES, np.int64)
+    free, counts = np.zeros(LANES, np.int64), np.zeros(LANES)
     for s in range(len(first) - 1):
+        free[:] = 0
+        block = np.int64(-1)
         for k in range(first[s], first[s + 1]):
-            stop = bars.close[row[k]] - stop_atr * unit[k]
-            exit_[k], sold[k] = _follow(bars, row[k], bars.offsets[s + 1], stop, hold)
-            if exit_[k] >= 0 and bars.open[row[k] + 1] > NOTIONAL:
-                exit_[k] = -1
-    return exit_, sold
-
-
-@compiled
-def _train(bars: Any, found: Any, ends: Any, starts: Any) -> Any:
-    """(daily profit [splits, TRAIN], trades [splits]) of the trades that have left before the test window begins."""
-    row, _, first = found
-    exit_, sold = ends
-    daily, count = np.zeros((len(starts), TRAIN)), np.zeros(len(starts), np.int64)
-    for s in range(len(first) - 1):
-        begin = first[s]
-        for w in range(len(starts)):
-            while begin < first[s + 1] and bars.session[row[begin]] < starts[w]:
-                begin += 1
-            free = 0
-            for k in range(begin, first[s + 1]):
-                if bars.session[row[k]] >= starts[w] + TRAIN:
-                    break
-                if exit_[k] < 0 or row[k] < free:
-                    continue
-                free = exit_[k]
-                if bars.session[free] < starts[w] + TRAIN:
-                    count[w] += 1
-                    _mark(bars, row[k] + 1, free, sold[k], starts[w], daily[w])
+            now = bars.session[row[k]] // TEST
+            while block < now:
+                block += 1
+                free[block % LANES] = 0
+            wanted = False
+            for lane in range(LANES):
+                wanted |= row[k] >= free[lane]
+            if not wanted:
+                continue
+            left, price = _follow(bars, row[k], bars.offsets[s + 1], stop_atr * unit[k], hold)
+            if left < 0:
+                continue
+            age_limit = LANES - (bars.session[left] // TEST - now)
+            for lane in range(LANES):
+                age = (now - lane) % LANES
+                taken = row[k] >= free[lane]
+                free[lane] = left if taken else free[lane]
+                counts[lane] = 1.0 if taken and age < age_limit else 0.0
+                count[max(now - age, 0)] += taken and age < age_limit and now >= age
+            _mark(bars, row[k] + 1, left, price, counts, daily)
     return daily, count
 
 
 @compiled
-def _mark(bars: Any, entry: int, exit_: int, sold: float, start: int, daily: Any) -> None:
-    """Add a trade's profit of every day it is held."""
+def _mark(bars: Any, entry: int, exit_: int, sold: float, counts: Any, daily: Any) -> None:
+    """Add a trade's profit of every day it is held to the lanes it counts in."""
     before = bars.open[entry]
     qty = math.floor(NOTIONAL / before)
-    for i in range(entry, exit_):
-        daily[bars.session[i] - start] += qty * (bars.close[i] - before)
-        before = bars.close[i]
-    daily[bars.session[exit_] - start] += qty * (sold - before)
+    for i in range(entry, exit_ + 1):
+        now = sold if i == exit_ else bars.close[i]
+        for lane in range(LANES):
+            daily[bars.session[i], lane] += qty * (now - before) * counts[lane]
+        before = now
 
 
 @compiled
-def _sharpes(daily: Any, count: Any) -> Any:
-    """Sharpe of each window's daily returns, not annual; NaN where undefined or made of too few trades."""
-    score = np.full(len(count), np.nan)
-    for w in range(len(count)):
+def _sharpes(daily: Any, count: Any, splits: int) -> Any:
+    """Sharpe of each training window's daily returns, not annual; NaN where undefined or made of too few trades."""
+    score = np.full(splits, np.nan)
+    for w in range(splits):
         equity, total, squares = CASH, 0.0, 0.0
-        for d in range(TRAIN):
-            change = daily[w, d] / equity
-            equity += daily[w, d]
+        for d in range(w * TEST, w * TEST + TRAIN):
+            profit = daily[d, w % LANES]
+            change = profit / equity
+            equity += profit
             total += change
             squares += change * change
         variance = (squares - total * total / TRAIN) / (TRAIN - 1)
@@ -243,23 +278,24 @@ def _choose(score: Any, default: int) -> Any:
 
 
 @compiled
-def _test(bars: Any, found: Any, ends: Any, starts: Any, wanted: Any) -> Any:
+def _test(bars: Any, found: Any, stop_atr: float, hold: int, wanted: Any) -> Any:
     """The trades of the wanted splits' test windows: (split, entry row, exit row, shares, profit)."""
-    row, _, first = found
-    exit_, sold = ends
-    split, signal = np.empty(len(row), np.int64), np.empty(len(row), np.int64)
+    row, unit, first = found
+    room = len(row) if len(wanted) else 0
+    split, entry, exit_ = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.int64)
+    qty, profit = np.empty(room), np.empty(room)
     n = 0
     for s in range(len(first) - 1):
         k = first[s]
         for w in wanted:
-            free = 0
-            while k < first[s + 1] and bars.session[row[k]] < starts[w] + TRAIN + TEST:
-                if bars.session[row[k]] >= starts[w] + TRAIN and exit_[k] >= 0 and row[k] >= free:
-                    split[n], signal[n] = w, k
-                    free = exit_[k]
-                    n += 1
+            begin, free = w * TEST + TRAIN, 0
+            while k < first[s + 1] and bars.session[row[k]] < begin + TEST:
+                if bars.session[row[k]] >= begin and row[k] >= free:
+                    left, price = _follow(bars, row[k], bars.offsets[s + 1], stop_atr * unit[k], hold)
+                    if left >= 0:
+                        split[n], entry[n], exit_[n], free = w, row[k] + 1, left, left
+                        qty[n] = math.floor(NOTIONAL / bars.open[row[k] + 1])
+                        profit[n] = qty[n] * (price - bars.open[row[k] + 1])
+                        n += 1
                 k += 1
-    k = signal[:n]
-    bought = bars.open[row[k] + 1]
-    qty = np.floor(NOTIONAL / bought)
-    return split[:n], row[k] + 1, exit_[k], qty, qty * (sold[k] - bought)
+    return split[:n], entry[:n], exit_[:n], qty[:n], profit[:n]

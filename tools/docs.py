@@ -11,18 +11,18 @@ request and not compared.
 from __future__ import annotations
 
 import ast
+import json
 import re
-import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
+from tools.demo import shown_by_demo
+
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"(<!-- generated:(?P<name>[^>]+?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
-PICTURE = ROOT / "docs" / "report.png"
 LANGUAGES = {".py": "python", ".toml": "toml"}
 
 
@@ -96,6 +96,15 @@ def _option_rows(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
             yield f"`--{ast.unparse(spec.target).replace('_', '-')}`", words, default
 
 
+def laws() -> str:
+    """The laws of the conformance suite, each by its docstring."""
+    tree = ast.parse((ROOT / "tests/conformance/laws.py").read_text(encoding="utf-8"))
+    texts = {n.name: " ".join((ast.get_docstring(n) or "").split()) for n in tree.body if isinstance(n, ast.FunctionDef)}
+    (listed,) = (n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "LAWS")
+    names = [ast.unparse(name) for name in listed.elts] if isinstance(listed, ast.Tuple) else []
+    return "\n".join(f"- **{name.replace('_', ' ').capitalize()}.** {texts[name]}" for name in names)
+
+
 def providers() -> str:
     """The vendors, with what must be known of each."""
     from kobe81.data.providers import provider, provider_names
@@ -114,55 +123,20 @@ def fees() -> str:
 
 
 def bench() -> str:
-    """The performance table, as the benchmark wrote it."""
-    written = ROOT / "bench" / "results.md"
-    return written.read_text(encoding="utf-8").strip() if written.is_file() else "Not measured yet: `make bench`."
-
-
-def demo() -> str:
-    """The first table that the demo prints, and the demo's picture beside it."""
-    with tempfile.TemporaryDirectory() as folder:
-        shown = run_demo(Path(folder))
-        picture(Path(folder) / "demo" / "report.html")
-    return f"```\n{first_table(shown)}\n```"
-
-
-def run_demo(folder: Path) -> str:
-    """What `kobe demo` prints, its files under `folder`/demo."""
-    environment = {"KOBE_HOME": str(folder / "home"), "COLUMNS": "80", "PATH": "", "LANG": "C.UTF-8"}
-    done = subprocess.run([sys.executable, "-m", "kobe81", "demo", "--out", str(folder / "demo")],  # noqa: S603
-                          capture_output=True, text=True, encoding="utf-8", check=True, cwd=ROOT, env=environment)
-    return done.stdout
-
-
-def first_table(shown: str) -> str:
-    """The lines up to the splits: the verdict on the sample, with both equity curves."""
-    lines = shown.split("\nMean Sharpe", maxsplit=1)[0].splitlines()
-    return "\n".join(line.rstrip() for line in lines).strip()
-
-
-def picture(report: Path) -> None:
-    """The report's first screen, as docs/report.png."""
-    from playwright.sync_api import sync_playwright
-
-    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    with sync_playwright() as play:
-        from shutil import which
-
-        chromium = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
-        browser = play.chromium.launch(executable_path=chromium, args=arguments)
-        page = browser.new_page(viewport={"width": 1200, "height": 900}, color_scheme="light")
-        page.goto(report.as_uri())
-        page.wait_for_timeout(500)
-        page.screenshot(path=PICTURE)
-        browser.close()
+    """The performance table: bench/results.json holds `rows` (one mapping of columns each), `machine`, `versions`."""
+    written = ROOT / "bench" / "results.json"
+    if not written.is_file():
+        return "Not measured yet; to measure: `make bench`."
+    found = json.loads(written.read_text(encoding="utf-8"))
+    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    return f"{table(found['rows'][0], [row.values() for row in found['rows']])}\n\n{found['machine']}; {versions}."
 
 
 COMPUTED: dict[str, Callable[[], str]] = {
     "strategies": strategies, "commands": commands, "options": options, "settings": settings, "providers": providers,
-    "fees": fees, "bench": bench,
+    "fees": fees, "bench": bench, "laws": laws,
 }
-MEASURED: dict[str, Callable[[], str]] = {"demo": demo}
+MEASURED: dict[str, Callable[[], str]] = {"demo": shown_by_demo}
 
 
 def part(name: str) -> str:
@@ -193,7 +167,8 @@ def main(arguments: list[str]) -> int:
     """Write or check; the exit code."""
     if "--check" in arguments:
         old = stale()
-        print("\n".join(f"{name} is stale; renew it with: make docs" for name in old) or "The documentation is current.")
+        for name in old:
+            print(f"{name} is stale; renew it with: make docs")
         return 1 if old else 0
     for page in pages():
         text = page.read_text(encoding="utf-8")
