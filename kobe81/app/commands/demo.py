@@ -27,7 +27,7 @@ def demo(*, out: Path = Path("demo"), json: bool = False) -> None:
     from kobe81.backtest.walk_forward import Plan
     from kobe81.strategies import strategies, strategy
 
-    account, plan, done = Account(), Plan(), list[Run]()
+    account, plan, done = Account(notional=5_000.0), Plan(), list[Run]()
     options = RunOptions(out=out, json=json)
     with waiting("Judging both strategies out of sample", quiet=json):
         for source in ("sample", "synthetic"):
