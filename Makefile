@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test lint bench docs clean
+.PHONY: demo test bench docs clean
 
 demo: $(VENV)/.core
 	@$(BIN)/kobe demo --out demo
@@ -20,7 +20,8 @@ docs: $(VENV)/.dev
 
 $(BIN)/python:
 	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
-	@if [ -n "$(UV)" ]; then uv venv -q --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV); fi
+	@if [ -n "$(UV)" ]; then uv venv -q --python $(PYTHON) $(VENV); else $(PYTHON) -m venv $(VENV) && \
+	$(BIN)/python -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1'; fi  # the first that knows --group
 
 # Imports are several times slower without byte code, so it is compiled at installation.
 define install

@@ -188,14 +188,14 @@ def walk_forward(kind: int, bars: Any, lookbacks: Any, stops: Any, holds: Any, d
 @compiled
 def signals(kind: int, bars: Any, lookback: int) -> Any:
     """Every signal in order: (row, ATR the bar before, each symbol's first signal)."""
-    row, unit = np.empty(len(bars.close), np.int64), np.empty(len(bars.close))
+    rows, units = np.empty(len(bars.close), np.int64), np.empty(len(bars.close))
     first = np.zeros(len(bars.offsets), np.int64)
-    channel = _scratch(bars)[2]
+    row, unit, channel = _scratch(bars)
     for s in range(len(bars.offsets) - 1):
-        n, begin, end = first[s], bars.offsets[s], bars.offsets[s + 1]
-        first[s + 1] = n + _signals_of(kind, bars, begin, end, lookback, channel, row[n:], unit[n:])
-    n = first[-1]
-    return row[:n], unit[:n], first
+        n = _signals_of(kind, bars, bars.offsets[s], bars.offsets[s + 1], lookback, channel, row, unit)
+        rows[first[s] : first[s] + n], units[first[s] : first[s] + n] = row[:n], unit[:n]
+        first[s + 1] = first[s] + n
+    return rows[: first[-1]], units[: first[-1]], first
 
 
 @compiled

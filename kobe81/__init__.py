@@ -8,6 +8,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 
+# Looked up on first use, so that importing the package costs nothing.
 _PUBLIC = {
     **dict.fromkeys(("load", "from_frame", "backtest", "walk_forward", "scan", "Result"), "kobe81.app.api"),
     **dict.fromkeys(("Strategy", "AtrStopStrategy", "Setup"), "kobe81.strategies"),
@@ -16,7 +17,7 @@ _PUBLIC = {
     "Signals": "kobe81.core.signals",
     "KobeError": "kobe81.core.errors",
 }
-__all__ = [*_PUBLIC, "__version__"]  # noqa: PLE0604  (names, looked up on first use so that importing costs nothing)
+__all__ = [*_PUBLIC, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -90,19 +90,19 @@ def _option_rows(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
     """A field and the string after it."""
     for spec, text in zip(node.body, node.body[1:], strict=False):
         if isinstance(spec, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
-            words, _, shown = str(text.value.value).partition(" [")
+            words, shown = re.fullmatch(r"(.*?)(?: \[([^]]*)\])?", str(text.value.value)).groups()
             plain = ast.unparse(spec.value).strip("'") if spec.value else ""
-            default = shown.rstrip("]") or {"None": "", "()": "", "False": "off", "True": "on"}.get(plain, plain)
+            default = shown or {"None": "", "()": "", "False": "off", "True": "on"}.get(plain, plain)
             yield f"`--{ast.unparse(spec.target).replace('_', '-')}`", words, default
 
 
 def laws() -> str:
     """The laws of the conformance suite, each by its docstring."""
     tree = ast.parse((ROOT / "tests/conformance/laws.py").read_text(encoding="utf-8"))
-    texts = {n.name: " ".join((ast.get_docstring(n) or "").split()) for n in tree.body if isinstance(n, ast.FunctionDef)}
+    texts = {n.name: (ast.get_docstring(n) or "").split() for n in tree.body if isinstance(n, ast.FunctionDef)}
     (listed,) = (n.value for n in tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "LAWS")
-    names = [ast.unparse(name) for name in listed.elts] if isinstance(listed, ast.Tuple) else []
-    return "\n".join(f"- **{name.replace('_', ' ').capitalize()}.** {texts[name]}" for name in names)
+    names = re.findall(r"\w+", ast.unparse(listed))
+    return "\n".join(f"- **{name.replace('_', ' ').capitalize()}.** {' '.join(texts[name])}" for name in names)
 
 
 def providers() -> str:

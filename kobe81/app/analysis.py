@@ -58,11 +58,12 @@ class Analysis:
 
     @cached_property
     def trades(self) -> pl.DataFrame:
-        """The trades judged, one row each, with their excursions."""
+        """The trades judged, one row each, with their targets and excursions."""
         import polars as pl
 
         frame = self.fills.to_frame(self.market.bars, self.strategy.name)
-        return frame.with_columns(pl.Series("mae", self.fills.mae), pl.Series("mfe", self.fills.mfe))
+        target = pl.Series("target", self.fills.target, dtype=pl.Float64).fill_nan(None)
+        return frame.with_columns(target, pl.Series("mae", self.fills.mae), pl.Series("mfe", self.fills.mfe))
 
     @cached_property
     def benchmarks(self) -> dict[str, Curve]:

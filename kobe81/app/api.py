@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import webbrowser
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from kobe81.app.analysis import Analysis, Setup
 from kobe81.app.market import Market
 from kobe81.app.opening import open_market
-from kobe81.app.options import DataOptions
+from kobe81.app.options import DataOptions, typed_grid
 from kobe81.app.present import as_values, report
 from kobe81.app.runs import Run, run_backtest, run_walk_forward
 from kobe81.backtest.engine import Account
@@ -108,21 +108,21 @@ class Result:
 
 def load(data: str | Path, *, symbols: str | None = None, policy: Literal["drop", "strict", "flag"] = "drop") -> Market:
     """Bars from a file, a folder, "sample", "synthetic" or "cache", as --data takes them."""
-    return open_market(DataOptions(str(data), symbols, policy=policy))
+    return open_market(DataOptions(str(data), symbols=symbols, policy=policy))
 
 
 def from_frame(frame: Any, name: str = "frame") -> Market:
     """Bars from a polars or pandas frame: symbol, date, open, high, low, close, volume; checked, bad ones dropped."""
     import polars as pl
 
-    from kobe81.data.load import survivorship
+    from kobe81.data.load import is_synthetic, survivorship
     from kobe81.data.panel import content_hash
     from kobe81.preflight.data_quality import check
 
     table = frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame)
     clean, found = check(table.with_columns(pl.col("date").cast(pl.Date)))
     bars = Bars.from_frame(clean, Origin(name))
-    bars = Bars.from_frame(clean, Origin(name, note=survivorship(bars)))
+    bars = replace(bars, origin=Origin(name, is_synthetic(bars), survivorship(bars)))
     warnings = () if found.findings.is_empty() else (found.summary.line,)
     return Market(bars, content_hash(bars), {"data": name}, warnings, None, lambda: None)
 
@@ -140,7 +140,7 @@ def walk_forward(market: Market, rule: str | Strategy, grid: Mapping[str, Sequen
     plan_values = {k: settings.pop(k) for k in list(settings) if k in parameters(Plan)}
     plan = with_values(Plan(), plan_values)
     own = _setup(rule, settings)
-    setup = Setup(own.strategy, own.account, vars(plan), {k: list(v) for k, v in (grid or {}).items()})
+    setup = Setup(own.strategy, own.account, vars(plan), typed_grid(own.strategy, grid or {}))
     return Result(run_walk_forward(market, setup, seed, benchmark, lambda m, s: walk_forward_(
         m.bars, s.strategy, s.grid, s.account, plan)))
 

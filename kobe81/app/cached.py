@@ -11,7 +11,7 @@ from kobe81.app.options import DataOptions
 from kobe81.core.bars import Bars, Origin
 from kobe81.core.errors import DataError
 from kobe81.data.cache import BarCache
-from kobe81.data.load import survivorship
+from kobe81.data.load import is_synthetic, survivorship
 from kobe81.data.panel import content_hash
 from kobe81.data.providers import provider_names
 from kobe81.preflight.data_quality import check
@@ -29,10 +29,10 @@ def cached_market(options: DataOptions, reference: dict[str, Any]) -> Market:
     if not wanted:
         raise DataError(f"the cache in {cache.folder} is empty; fetch first: kobe data fetch AAPL MSFT, "
                         f"or use bars that are already here: --data sample")
-    clean, report = check(cache.frame(wanted, sources), options.policy)
+    clean, report = check(cache.frame(wanted, sources), options.policy or "drop")
     used = sorted({holders[symbol] for symbol in wanted if symbol in holders})
     bars = Bars.from_frame(clean, Origin(f"cache ({', '.join(used)})"))
-    bars = replace(bars, origin=bars.origin._replace(note=survivorship(bars)))
+    bars = replace(bars, origin=bars.origin._replace(synthetic=is_synthetic(bars), note=survivorship(bars)))
     warnings = () if report.findings.is_empty() else (report.summary.line,)
     return Market(bars, content_hash(bars), reference, (*warnings, *_mixed(cache, holders, wanted)), None, lambda: None)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import NoReturn
 
-from cyclopts import App
+from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 from kobe81 import __version__
-from kobe81.core.errors import KobeError
+from kobe81.core.errors import KobeError, UsageError
 
 COMMANDS = {
     "demo": ("kobe81.app.commands.demo:demo", "Judge both strategies on the embedded sample: offline, no key."),
@@ -61,10 +62,17 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
-        build()(arguments, exit_on_error=True)
+        build()(arguments, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        _say(f"kobe: {_wrong(error)}")
+        sys.exit(UsageError.exit_code)
     except KobeError as error:
         _say(f"kobe: {error}")
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read the output has read enough, as in kobe experiments list | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
     except OSError as error:
         _say(f"kobe: {_about(error)}")
         sys.exit(1)
@@ -72,6 +80,15 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _say("kobe: interrupted; what was finished is kept, and the same command goes on from there")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)
+
+
+def _wrong(error: CycloptsError) -> str:
+    """What is wrong with the command line, and where to read how it is right."""
+    text = str(error).rstrip(".")
+    if isinstance(error, UnusedCliTokensError):
+        text = f"Nothing takes {' '.join(error.unused_tokens)!r} here; options are written --name value"
+    chain = error.command_chain or []
+    return f"{text}. See: {' '.join(['kobe', *chain])} --help"
 
 
 def _about(error: OSError) -> str:

@@ -1,17 +1,23 @@
-"""Where a walk-forward's batches run: in this process, in local processes, on Dask or on Ray. The bytes are the same."""
+"""Where a walk-forward's batches run: this process, local processes, Dask or Ray; the bytes are the same."""
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Literal
 
+from kobe81.app import home
 from kobe81.app.analysis import Setup
 from kobe81.app.market import Market
+from kobe81.app.versions import code_version
+from kobe81.app.waiting import Tick, unseen
 from kobe81.core.bars import Bars
 from kobe81.core.errors import MissingExtra
 
@@ -38,16 +44,26 @@ class PanelSource:
         return open_panel(self.path)
 
 
-def walk_forward_on(compute: Compute, market: Market, setup: Setup, plan: Any) -> WalkForward:
-    """The walk-forward, computed where it was asked for."""
+def walk_forward_on(compute: Compute, market: Market, setup: Setup, plan: Any, tick: Tick = unseen) -> WalkForward:
+    """The walk-forward, computed where it was asked for; one of several batches goes on where it was interrupted."""
+    from kobe81.app.finished import Finished
     from kobe81.backtest.walk_forward import batches, grid_of, walk_forward
 
     run = partial(walk_forward, market.bars, setup.strategy, setup.grid, setup.account, plan)
-    here = compute == "local" and len(batches(grid_of(setup.strategy, setup.grid))) < PROCESSES_FROM
-    if here:
+    count = len(batches(grid_of(setup.strategy, setup.grid)))
+    if count == 1 and compute == "local":
         return run()
-    with TemporaryDirectory(prefix="kobe81-") as folder:
-        return run(mapper=MAPPERS[compute], source=PanelSource(_panel(market, Path(folder))))
+    market.check()  # before anything computed on these bars is kept under their hash
+    kept = Finished.of(home.home() / "cache" / "walk_forward", data=market.data_hash, account=vars(setup.account),
+                       plan=vars(plan), code=code_version(setup.strategy))
+    if count < PROCESSES_FROM and compute == "local":
+        result = run(mapper=kept.around(map, tick))
+    else:
+        with TemporaryDirectory(prefix="kobe81-") as folder:
+            mapper = kept.around(MAPPERS[compute], tick)
+            result = run(mapper=mapper, source=PanelSource(_panel(market, Path(folder))))
+    kept.remove()
+    return result
 
 
 def _panel(market: Market, folder: Path) -> Path:
@@ -64,45 +80,34 @@ def _panel(market: Market, folder: Path) -> Path:
 def _local(function: Call, items: Iterable[Any]) -> Iterator[Any]:
     from joblib import Parallel, delayed
 
-    parallel = Parallel(n_jobs=os.cpu_count(), backend="loky", return_as="generator")
+    parallel = Parallel(n_jobs=-1, backend="loky", return_as="generator")
     results: Iterator[Any] = parallel(delayed(function)(item) for item in items)
     return results
 
 
-def _dask(function: Call, items: Iterable[Any]) -> Iterator[Any]:
+def _optional(package: str, extra: str) -> Any:
+    """The package; MissingExtra where it is not installed."""
     try:
-        from distributed import Client, LocalCluster
+        return import_module(package)
     except ImportError:
-        raise MissingExtra("--compute dask", "dask") from None
+        raise MissingExtra(f"--compute {extra}", extra) from None
+
+
+def _dask(function: Call, items: Iterable[Any]) -> Iterator[Any]:
+    dask = _optional("distributed", "dask")
     address = os.environ.get("DASK_SCHEDULER_ADDRESS")
-    with LocalCluster(processes=True, dashboard_address=None) if not address else _Given(address) as cluster, \
-            Client(cluster) as client:
+    own = dask.LocalCluster(threads_per_worker=1, dashboard_address=None) if not address else nullcontext(address)
+    with own as cluster, dask.Client(cluster) as client:
         for future in [client.submit(function, item, pure=False) for item in items]:
             yield future.result()
 
 
-class _Given:
-    """A cluster somebody else runs, by its address; not ours to close."""
-
-    def __init__(self, address: str) -> None:
-        self._address = address
-
-    def __enter__(self) -> str:
-        return self._address
-
-    def __exit__(self, *_: object) -> None:
-        """Leave it running."""
-
-
 def _ray(function: Call, items: Iterable[Any]) -> Iterator[Any]:
-    try:
-        import ray
-    except ImportError:
-        raise MissingExtra("--compute ray", "ray") from None
+    ray = _optional("ray", "ray")
     started = not ray.is_initialized()
     if started:
         ray.init(address=os.environ.get("RAY_ADDRESS"), include_dashboard=False, log_to_driver=False,
-                 logging_level="ERROR")
+                 logging_level=logging.ERROR)
     try:
         remote = ray.remote(_call)
         for reference in [remote.remote(function, item) for item in items]:

@@ -6,10 +6,12 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from kobe81.app.options import RunOptions
 from kobe81.app.present import register_line, report, show
 from kobe81.app.runs import Run, deliver, register
+from kobe81.core.errors import KobeError
 
 
 def finish(runs: Sequence[Run], options: RunOptions, title: str, *, brief: bool = False) -> None:
@@ -20,6 +22,18 @@ def finish(runs: Sequence[Run], options: RunOptions, title: str, *, brief: bool 
     show(kept, options.json, brief)
     if not options.json:
         register_line(kept, [str(Path(options.out) / name) for name in extra] if options.out else [])
+
+
+def check_out(out: Path | None) -> None:
+    """Refuse a folder that cannot be written to before the work is done, not after."""
+    if out is None:
+        return
+    there = next(p for p in (out.absolute(), *out.absolute().parents) if p.exists())
+    try:
+        with TemporaryFile(dir=there):
+            return
+    except OSError as error:
+        raise KobeError(f"--out {out}: cannot be written ({there}: {error.strerror}); choose another folder") from None
 
 
 def command_line() -> str:

@@ -8,17 +8,18 @@ from pathlib import Path
 import kobe81
 from kobe81.app import home
 from kobe81.app.cached import IMPORTED
-from kobe81.core.errors import unknown_name
+from kobe81.core.errors import DataError
 from kobe81.data.cache import BarCache, Provenance
 from kobe81.data.providers.files import read
-from kobe81.preflight.data_quality import POLICIES, check
+from kobe81.preflight.data_quality import Policy, check
 
 
-def import_bars(path: Path, policy: str) -> tuple[int, int, str]:
+def import_bars(path: Path, policy: Policy) -> tuple[int, int, str]:
     """Keep a file's bars in the cache, symbol by symbol; how many symbols and bars, and what the check found."""
-    if policy not in POLICIES:
-        raise unknown_name("data policy", policy, POLICIES)
-    clean, report = check(read(path), policy)
+    try:
+        clean, report = check(read(path), policy)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     cache = BarCache(home.cached_bars())
     parts = clean.partition_by("symbol", as_dict=True, include_key=False)
     for (symbol,), frame in parts.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kobe81.app import home
-from kobe81.app.market import EPOCH, Market, day, wanted_symbols
+from kobe81.app.market import EPOCH, Market, day, known_symbols
 from kobe81.app.options import DataOptions
 from kobe81.core.errors import DataError, UsageError, unknown_name
 
@@ -21,10 +21,13 @@ BUILT_IN = ("sample", "synthetic", "cache")
 
 def open_market(options: DataOptions) -> Market:
     """The bars the options name. UsageError for a name or a symbol that is wrong, DataError for bars that are."""
-    market = _source(options)
+    options = options.over({})
+    if options.start and options.end and options.start > options.end:
+        raise UsageError(f"--start {options.start} is after --end {options.end}")
+    market = _source(options, str(options.data))
     bars = market.bars
     if options.symbols:
-        bars = bars.select(_known(wanted_symbols(options.symbols), bars))
+        bars = bars.select(known_symbols(options.symbols, bars.symbols, bars.origin.source))
     if options.start or options.end:
         bars = _between(bars, options.start, options.end)
     if bars is market.bars:
@@ -35,30 +38,30 @@ def open_market(options: DataOptions) -> Market:
     return replace(market, bars=bars, data_hash=content_hash(bars), panel=None, check=_nothing)
 
 
-def _source(options: DataOptions) -> Market:
-    reference = {k: str(v) if isinstance(v, date | Path) else v for k, v in vars(options).items()}
-    if options.data in {"sample", "cache"} or options.data.startswith("synthetic"):
-        return _built_in(options, reference)
-    path = Path(options.data).expanduser()
+def _source(options: DataOptions, data: str) -> Market:
+    reference = {k: str(v) if isinstance(v, date) else v for k, v in vars(options).items()}
+    if data in {"sample", "cache"} or data.startswith("synthetic"):
+        return _built_in(options, data, reference)
+    path = Path(data).expanduser()
     if not path.exists() and not path.suffix:
-        raise unknown_name("data", options.data, [*BUILT_IN, "a file or folder of bars"])
+        raise unknown_name("data", data, [*BUILT_IN, "a file or folder of bars"])
     from kobe81.data.load import load, verify_loaded
 
-    loaded = load(path, policy=options.policy, cache_dir=home.panels())
+    loaded = load(path, policy=options.policy or "drop", cache_dir=home.panels())
     reference["data"] = str(path.resolve())
     return Market(loaded.bars, loaded.data_hash, reference, loaded.warnings, loaded.panel,
                   lambda: verify_loaded(loaded))
 
 
-def _built_in(options: DataOptions, reference: dict[str, Any]) -> Market:
+def _built_in(options: DataOptions, data: str, reference: dict[str, Any]) -> Market:
     from kobe81.data.panel import content_hash
     from kobe81.data.providers.sample import sample_bars
 
-    if options.data == "cache":
+    if data == "cache":
         from kobe81.app.cached import cached_market
 
         return cached_market(options, reference)
-    bars = sample_bars() if options.data == "sample" else _synthetic(options.data)
+    bars = sample_bars() if data == "sample" else _synthetic(data)
     return Market(bars, content_hash(bars), reference, (), None, _nothing)
 
 
@@ -73,19 +76,10 @@ def _synthetic(text: str) -> Bars:
     return synthetic_bars(symbols, sessions, seed)
 
 
-def _known(symbols: list[str], bars: Bars) -> list[str]:
-    for symbol in symbols:
-        if symbol not in bars.symbols:
-            raise unknown_name(f"symbol in {bars.origin.source}:", symbol, bars.symbols)
-    return symbols
-
-
 def _between(bars: Bars, start: date | None, end: date | None) -> Bars:
     sessions = bars.sessions
     first = (start - EPOCH).days if start else int(sessions[0])
     last = (end - EPOCH).days if end else int(sessions[-1])
-    if first > last:
-        raise UsageError(f"--start {start} is after --end {end}")
     kept = bars.between(first, last)
     if not len(kept):
         span = f"{day(sessions[0])} to {day(sessions[-1])}"

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 HEADLINE = ("Return", "Annual return", "Sharpe", "Maximum drawdown", "Profit factor", "Trades", "Win rate", "Exposure")
+GROUPS = {"Start": "Span", "Initial equity": "Return", "Annual volatility": "Risk", "Benchmark return": "Benchmark",
+          "Trades": "Trades"}
+"""The figure that begins each group of the statistics."""
+DATES = ("train_start", "train_end", "test_start", "test_end")
 UNITS = {"sharpe": "ratio", "max_drawdown": "%", "profit_factor": "ratio"}
 NAMES = {"sharpe": "Sharpe", "max_drawdown": "Maximum drawdown", "profit_factor": "Profit factor"}
 
@@ -55,8 +59,7 @@ def refusals(analysis: Analysis) -> dict[str, int]:
 def _show_market(runs: Sequence[Run], brief: bool) -> None:
     first = runs[0].analysis
     bars = first.market.bars
-    kind = "out of sample" if isinstance(first.result, WalkForward) else first.account.mode
-    title = f"{bars.origin.label}: {len(bars.symbols)} symbols, {first.span}, {kind}"
+    title = f"{bars.origin.label}: {len(bars.symbols)} symbols, {first.span}, {_kind(first)}"
     walked = [] if brief else [r for r in runs if isinstance(r.analysis.result, WalkForward)]
     terminal.show(
         terminal.table(title, ["", *(r.inputs.strategy for r in runs), *map(_short, first.benchmarks)], _figures(runs)),
@@ -64,6 +67,10 @@ def _show_market(runs: Sequence[Run], brief: bool) -> None:
         *map(_splits, walked),
         terminal.notes(first.caveats),
     )
+
+
+def _kind(analysis: Analysis) -> str:
+    return "out of sample" if isinstance(analysis.result, WalkForward) else analysis.account.mode
 
 
 def _short(name: str) -> str:
@@ -149,12 +156,11 @@ def splits_frame(result: Any) -> pl.DataFrame:
     for split in result.splits:
         facts = split_facts(result, split)
         chosen = {k: vars(split.strategy)[k] for k in varied}
-        rows.append({"split": split.number, **{k: facts[k] for k in ("train_start", "train_end", "test_start", "test_end")},
+        rows.append({"split": split.number, **{k: facts[k] for k in DATES},
                      "parameters": ", ".join(f"{k} {_bare(v)}" for k, v in chosen.items()) or "defaults",
                      **chosen, "in_sample": split.in_sample, "out_of_sample": sharpe(split.curve.returns),
                      "trades": len(split.trades), "net_pnl": float(split.trades.net_pnl.sum())})
-    dates = ("train_start", "train_end", "test_start", "test_end")
-    return pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.col(d).str.to_date() for d in dates)
+    return pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.col(d).str.to_date() for d in DATES)
 
 
 def report(runs: Sequence[Run], title: str, command: str) -> bytes:
@@ -185,7 +191,7 @@ def _section(run: Run) -> RunSection:
     bars, walked = analysis.market.bars, isinstance(result, WalkForward)
     return RunSection(
         title=_title(run) if bars.origin.synthetic else run.inputs.strategy,
-        subtitle=f"{len(bars.symbols)} symbols, {analysis.span}, {'out of sample' if walked else analysis.account.mode}",
+        subtitle=f"{len(bars.symbols)} symbols, {analysis.span}, {_kind(analysis)}",
         label=bars.origin.label,
         parameters={**vars(analysis.strategy), **vars(analysis.account)},
         equity=analysis.curve.to_frame(),
@@ -203,7 +209,11 @@ def _statistics(analysis: Analysis) -> list[tuple[str, str, str, str]]:
     found = analysis.statistics
     between = {NAMES[k]: terminal.interval(*bounds, UNITS[k]) for k, bounds in analysis.intervals.items()}
     rows = [("Headline", name, terminal.say(*found[name]), between.get(name, "")) for name in HEADLINE]
-    return rows + [("All figures", name, terminal.say(*s), between.get(name, "")) for name, s in found.items()]
+    group = ""
+    for name, figure in found.items():
+        group = GROUPS.get(name, group)
+        rows.append((group, name, terminal.say(*figure), between.get(name, "")))
+    return rows
 
 
 def _monthly(analysis: Analysis) -> pl.DataFrame:

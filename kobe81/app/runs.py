@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from kobe81.app import home
 from kobe81.app.analysis import Analysis, Setup
 from kobe81.app.market import Market
+from kobe81.app.versions import code_version
 from kobe81.backtest.files import Files, backtest_files, walk_forward_files
 from kobe81.core.hashing import digest_of
 from kobe81.experiments.registry import Experiment, ExperimentRegistry, Inputs, write_files
@@ -91,8 +92,8 @@ def deliver(runs: list[Run], out: Path | None, extra: Mapping[str, bytes]) -> No
 
 
 def _inputs(kind: str, market: Market, setup: Setup, seed: int) -> Inputs:
-    return Inputs(kind, setup.strategy.name, market.reference, market.data_hash, setup.config, home.code_version(),
-                  seed)
+    return Inputs(kind, setup.strategy.name, market.reference, market.data_hash, setup.config,
+                  code_version(setup.strategy), seed)
 
 
 @contextmanager

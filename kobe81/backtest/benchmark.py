@@ -25,10 +25,10 @@ def buy_and_hold(bars: Bars, cash: float, first_session: int = 0) -> Curve:
     before[begins] = close[begins]
     units = np.repeat(share / close[begins], ends - begins)
     sessions = len(bars.sessions) - first_session
-    equity = cash + np.cumsum(np.bincount(session, weights=units * (close - before), minlength=sessions))
-    held: Floats = np.cumsum(np.bincount(session[begins], minlength=sessions) -
-                             np.bincount(session[ends - 1], minlength=sessions)) / max(int(traded.sum()), 1)
-    held = np.minimum(held, 1.0)
+    profit = np.bincount(session, weights=units * (close - before), minlength=sessions)
+    equity = cash + np.cumsum(profit, dtype=np.float64)
+    listed = np.bincount(session[begins], minlength=sessions) - np.bincount(session[ends - 1], minlength=sessions)
+    held: Floats = np.cumsum(listed) / max(int(traded.sum()), 1)
     return Curve(bars.sessions[first_session:], equity, equity * (1.0 - held), held, cash)
 
 

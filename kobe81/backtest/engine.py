@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kobe81.backtest import kernel
 from kobe81.backtest.results import Curve, Trades
-from kobe81.core.bars import Bars, Floats, Ints
+from kobe81.core.bars import BLOCK_ROWS, Bars, Column, Floats, Ints
 from kobe81.core.errors import DataError, UsageError, unknown_name
 from kobe81.core.fees import rates
 from kobe81.core.params import check_bounds, param
@@ -30,6 +30,8 @@ COSTS = ("us", "none")
 SIZINGS = ("notional", "fraction", "risk", "volatility")
 """In the order of the kernel's codes."""
 TRADING_DAYS = 252
+THREADS_FROM = 2
+"""Cores that one thread of signals is worth: between the kernels, which run side by side, the threads take turns."""
 
 
 @dataclass(frozen=True)
@@ -76,18 +78,19 @@ class Windows(NamedTuple):
 
 
 def compute_signals(bars: Bars, strategies: Sequence[Strategy]) -> list[Signals]:
-    """The signals of each strategy, computed block by block on all cores; ordered by bar."""
-    blocks = list(bars.blocks())
+    """The signals of each strategy, computed block by block; ordered by bar."""
+    def answer(block: tuple[int, Bars]) -> list[tuple[int, Signals]]:
+        return [(block[0], strategy.generate_signals(block[1])) for strategy in strategies]
 
-    def answer(block: tuple[int, Bars]) -> list[Signals]:
-        return [strategy.generate_signals(block[1]) for strategy in strategies]
-
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, len(blocks) or 1)) as pool:
-        answers = list(pool.map(answer, blocks))
+    workers = (os.cpu_count() or 1) // THREADS_FROM
+    if workers < 2 or len(bars) <= BLOCK_ROWS:
+        answers = [answer(block) for block in bars.blocks()]  # each block goes, with what it remembers, before the next
+    else:
+        with ThreadPoolExecutor(workers) as pool:
+            answers = list(pool.map(answer, bars.blocks()))
     if not answers:
         raise DataError("no bars to compute signals on")
-    return [Signals.join([(start, part[i]) for (start, _), part in zip(blocks, answers, strict=True)])
-            for i in range(len(strategies))]
+    return [Signals.join(parts) for parts in zip(*answers, strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,23 +111,17 @@ class Followed:
 
     @classmethod
     def of(cls, bars: Bars, signals: Signals, hold: int, slippage_bps: float) -> Followed:
-        symbol = bars.symbol_index[signals.bar]
-        o, h, lo, c = (np.asarray(getattr(bars, f)) for f in ("open", "high", "low", "close"))
-        refusal, exit_row, price, reason, at_open = kernel.outcomes(
-            signals.bar, signals.side, signals.stop, signals.take_profit, bars.offsets, symbol, o, h, lo, c, hold)
-        worse = 1.0 + signals.side * (slippage_bps / 10_000.0)
-        after = np.minimum(signals.bar + 1, len(o) - 1)
-        never = len(bars.sessions)
-        enters = np.where(refusal == kernel.NO_NEXT_BAR, np.int32(never), bars.session[after])
-        return cls(signals, symbol, bars.session[signals.bar], enters, refusal, exit_row, reason, at_open,
-                   o[after] * worse, price * (2.0 - worse), never)
+        prices = (np.asarray(getattr(bars, f)) for f in ("open", "high", "low", "close"))
+        sessions = len(bars.sessions)
+        return cls(signals, *kernel.outcomes(
+            signals.bar, signals.side, signals.stop, np.ascontiguousarray(signals.take_profit), bars.offsets,
+            bars.session, *prices, hold, slippage_bps / 10_000.0, sessions), never=sessions)
 
     @cached_property
     def queue(self) -> tuple[Ints, Ints, Ints]:
-        """For the shared account: signals by entry session, first of each session, signals before each session."""
-        order, first = kernel.by_session(self.entry_session, self.never)
-        own = np.bincount(self.session[self.entry_session < self.never], minlength=self.never)
-        return order, first, np.concatenate([[0], np.cumsum(own)]).astype(np.int64)
+        """For the shared account: signals by entry session, first of each session, latest entry by own session."""
+        return (*kernel.by_session(self.entry_session, self.never),
+                kernel.last_entries(self.session, self.entry_session, self.never))
 
 
 class Selection(NamedTuple):
@@ -147,30 +144,36 @@ def _volatility(bars: Bars, signals: Signals, account: Account) -> Floats:
     """Annual volatility of the 20 bars up to each signal, where the sizing asks for it; else ones."""
     if account.sizing != "volatility":
         return np.ones(len(signals))
-    parts = [np.asarray(rolling_std(block.close / prior(block.close) - 1.0, 20)) for _, block in bars.blocks()]
+    moves = [cast(Column, block.close / prior(block.close) - 1.0) for _, block in bars.blocks()]
+    parts = [np.asarray(rolling_std(move, 20)) for move in moves]
     annual: Floats = np.concatenate(parts)[signals.bar] * np.sqrt(TRADING_DAYS)
     return annual
 
 
-def select(bars: Bars, followed: Followed, account: Account, windows: Windows, fees: Floats) -> Selection:
-    """The trades an account makes of the signals, in each window from flat with its full cash."""
+def select(bars: Bars, followed: Followed, account: Account, windows: Windows, fees: Floats, *,
+           count: bool = False) -> Selection:
+    """The trades an account makes of the signals, in each window from flat with its full cash.
+
+    count: also count the refusals, for which every signal has to be looked at.
+    """
     signals = followed.signals
-    counts = np.zeros((len(windows.starts), len(kernel.REFUSALS) + 1), np.int64)
+    counts = np.zeros((len(windows.starts), len(kernel.REFUSALS) + 1 if count else 0), np.int64)
     volatility = _volatility(bars, signals, account)
     size = (account.sizing_code, account.amount)
     if account.mode == "independent":
         qty = kernel.quantities(*size, account.cash, followed.fill, signals.stop, volatility)
         chosen = kernel.select_independent(*windows, signals.bar, followed.symbol, followed.session, followed.refusal,
                                            followed.exit_row, qty, counts)
-        return Selection(*chosen, counts)
-    late = followed.session[followed.refusal == kernel.NO_NEXT_BAR]
-    counts[:, kernel.NO_NEXT_BAR] = [np.sum((late >= a) & (late < b)) for a, b in zip(*windows, strict=True)]
+        return Selection(*chosen, counts=counts)
+    if count:
+        late = followed.session[followed.refusal == kernel.NO_NEXT_BAR]
+        counts[:, kernel.NO_NEXT_BAR] = [np.sum((late >= a) & (late < b)) for a, b in zip(*windows, strict=True)]
     chosen = kernel.select_portfolio(
         *windows, *followed.queue, signals.bar, followed.symbol, followed.session, bars.session,
         np.asarray(bars.close), signals.side, signals.score, signals.stop, volatility, followed.refusal, followed.fill,
         followed.exit_row, followed.exit_fill, followed.at_open, fees, account.cash, account.max_positions, *size,
         len(bars.symbols), counts)
-    return Selection(*chosen, counts)
+    return Selection(*chosen, counts=counts)
 
 
 class Fills(NamedTuple):
@@ -201,12 +204,14 @@ class Fills(NamedTuple):
         return paid
 
 
-def daily_changes(bars: Bars, fills: Fills, place: Ints, base: Ints, width: int, fees: Floats) -> Floats:
+def daily_changes(bars: Bars, fills: Fills, place: Ints, base: Ints, width: int, fees: Floats, *,
+                  profit_only: bool = False) -> Floats:
     """float64 [4, curves, width]: daily changes of profit, gross value, capital tied up and open positions.
 
-    place: the curve each trade belongs to; base: the session at which each curve begins.
+    With `profit_only`, [1, curves, width]. place: the curve each trade belongs to; base: the session at which each
+    curve begins.
     """
-    daily = np.zeros((4, len(base), width))
+    daily = np.zeros((1 if profit_only else 4, len(base), width))
     kernel.mark(place, base, *fills, fills.fees(bars, fees), bars.session, np.asarray(bars.close), daily)
     return daily
 
@@ -284,7 +289,7 @@ def run_signals(bars: Bars, strategy: Strategy, account: Account, signals: Signa
                          f"mend the strategy so that undefined inputs give no signal")
     followed = Followed.of(bars, signals, strategy.hold, account.slippage_bps)
     fees = fee_table(bars, account)
-    chosen = select(bars, followed, account, Windows.whole(bars), fees)
+    chosen = select(bars, followed, account, Windows.whole(bars), fees, count=True)
     trades, window = make_trades(bars, followed, chosen, fees)
     daily = daily_changes(bars, Fills.of(trades), window, np.zeros(1, np.int64), len(bars.sessions), fees)
     refusals = {text: int(chosen.counts[0, code]) for code, text in kernel.REFUSALS.items()}

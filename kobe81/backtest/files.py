@@ -23,7 +23,7 @@ def backtest_files(result: Backtest, made_from: Mapping[str, Any]) -> Files:
 
 
 def walk_forward_files(result: WalkForward, made_from: Mapping[str, Any], verdict: Mapping[str, Any]) -> Files:
-    """wf_outputs/<strategy>/: the three files of every split, and the stitched out-of-sample trades, equity, summary."""
+    """wf_outputs/<strategy>/: three files of every split, and the stitched out-of-sample trades, equity and summary."""
     folder = f"wf_outputs/{result.base.name}/"
     files: Files = {}
     for split in result.splits:

@@ -33,43 +33,48 @@ NOTIONAL, FRACTION, RISK, VOLATILITY = 0, 1, 2, 3
 CASH, EQUITY = 0, 1
 """Positions in the purse of a shared account."""
 
-compiled = njit(nogil=True, cache=True, error_model="numpy")
+compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @compiled
-def outcomes(bar: Any, side: Any, stop: Any, target: Any, offsets: Any, symbol: Any, open_: Any, high: Any, low: Any,
-             close: Any, hold: int) -> Any:
-    """Follow each signal to its exit. Arrays per signal; prices before slippage.
+def outcomes(bar: Any, side: Any, stop: Any, target: Any, offsets: Any, session: Any, open_: Any, high: Any, low: Any,
+             close: Any, hold: int, slippage: float, sessions: int) -> Any:
+    """Follow each signal to its exit. Arrays per signal, ordered by bar; `slippage` is a fraction, for every fill.
 
-    Returns (refusal int8, exit row int64, exit price, reason int8, at_open bool): whether the exit was a gap at the
-    open, before that session's entries.
+    Returns (symbol, own session, entry session, refusal, exit row, reason, at_open, fill, exit fill). The entry session
+    is `sessions` where there is no next bar; at_open: whether the exit was a gap, before that session's entries.
     """
-    n = len(bar)
-    refusal, exit_row = np.zeros(n, np.int8), np.zeros(n, np.int64)
-    price, reason, at_open = np.zeros(n), np.zeros(n, np.int8), np.zeros(n, np.bool_)
+    n, s = len(bar), 0
+    symbol, own, enters = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    refusal, reason, at_open = np.zeros(n, np.int8), np.zeros(n, np.int8), np.zeros(n, np.bool_)
+    exit_row, fill, exit_fill = bar.copy(), np.full(n, np.nan), np.full(n, np.nan)
     for k in range(n):
-        entry, last = bar[k] + 1, offsets[symbol[k] + 1] - 1
-        up = side[k] > 0
-        exit_row[k] = bar[k]
+        while bar[k] >= offsets[s + 1]:
+            s += 1
+        entry, last = bar[k] + 1, offsets[s + 1] - 1
+        symbol[k], own[k], enters[k] = s, session[bar[k]], sessions
         if entry > last:
             refusal[k] = NO_NEXT_BAR
             continue
+        up, worse = side[k] > 0, 1.0 + side[k] * slippage
+        enters[k], fill[k] = session[entry], open_[entry] * worse
         if not (open_[entry] > stop[k] if up else open_[entry] < stop[k]):
             refusal[k] = GAPPED
             continue
         final = min(entry + hold - 1, last)
-        reason[k], exit_row[k], price[k] = TIME if final == entry + hold - 1 else END, final, close[final]
+        reason[k], exit_row[k], price = TIME if final == entry + hold - 1 else END, final, close[final]
         for i in range(entry, final + 1):
             gapped = i > entry and (open_[i] <= stop[k] if up else open_[i] >= stop[k])
             if gapped or (low[i] <= stop[k] if up else high[i] >= stop[k]):
                 reason[k], exit_row[k], at_open[k] = STOP, i, gapped
-                price[k] = open_[i] if gapped else stop[k]
+                price = open_[i] if gapped else stop[k]
                 break
             if high[i] >= target[k] if up else low[i] <= target[k]:
                 reason[k], exit_row[k] = TARGET, i
-                price[k] = max(open_[i], target[k]) if up else min(open_[i], target[k])
+                price = max(open_[i], target[k]) if up else min(open_[i], target[k])
                 break
-    return refusal, exit_row, price, reason, at_open
+        exit_fill[k] = price * (2.0 - worse)
+    return symbol, own, enters, refusal, exit_row, reason, at_open, fill, exit_fill
 
 
 @compiled
@@ -78,7 +83,8 @@ def select_independent(starts: Any, ends: Any, bar: Any, symbol: Any, own: Any, 
     """The signals each symbol trades on its own, window by window.
 
     starts, ends: sessions of the windows, ascending; a signal belongs to a window by its own session. bar and symbol
-    are ordered by symbol, then bar. counts [windows, refusals] is added to. Returns (signal, window, quantity).
+    are ordered by symbol, then bar. counts [windows, refusals] is added to, unless it has no columns. Returns (signal,
+    window, quantity).
     """
     chosen, windows = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
     n, begin = len(bar), 0
@@ -99,7 +105,8 @@ def select_independent(starts: Any, ends: Any, bar: Any, symbol: Any, own: Any, 
                     chosen.append(np.int64(k))
                     windows.append(np.int64(w))
                     free_from = exit_row[k]
-                counts[w, why] += 1
+                if counts.shape[1] > 0:
+                    counts[w, why] += 1
                 k += 1
         begin = end
     signal = np.array(chosen, np.int64)
@@ -123,16 +130,26 @@ def by_session(key: Any, sessions: int) -> Any:
 
 
 @compiled
+def last_entries(own: Any, enters: Any, sessions: int) -> Any:
+    """The latest entry session of the signals given on each session; -1 where none is given that can enter."""
+    latest = np.full(sessions, -1, np.int64)
+    for k in range(len(own)):
+        if enters[k] < sessions:
+            latest[own[k]] = max(latest[own[k]], enters[k])
+    return latest
+
+
+@compiled
 def shares(sizing: int, size: float, equity: float, fill: float, stop: float, volatility: float) -> float:
     """Whole shares for an order: floor(budget / what one share uses of it); 0 where that is undefined."""
     if sizing == NOTIONAL:
-        return math.floor(size / fill)
+        return float(math.floor(size / fill))
     uses = fill
     if sizing == RISK:
         uses = abs(fill - stop)
     elif sizing == VOLATILITY:
         uses = fill * volatility
-    return math.floor(size * equity / uses) if uses > 0.0 and equity > 0.0 else 0.0
+    return float(math.floor(size * equity / uses)) if uses > 0.0 and equity > 0.0 else 0.0
 
 
 @compiled
@@ -145,7 +162,7 @@ def quantities(sizing: int, size: float, equity: float, fill: Any, stop: Any, vo
 
 
 @compiled
-def sell_fee(session: int, qty: float, price: float, fees: Any) -> float:
+def sell_fee(session: int, qty: float, price: float, fees: Any) -> Any:
     """Fees of selling on a session; fees [3, sessions]: rate per dollar, dollars per share, cap of the latter."""
     return fees[0, session] * qty * price + min(fees[1, session] * qty, fees[2, session])
 
@@ -207,48 +224,53 @@ def _equity(day: int, held: int, slot: Any, qty: Any, row: Any, cash: float, sid
 
 @compiled
 def _arrivals(start: int, end: int, queue: Any, own: Any, bar: Any, symbol: Any, refusal: Any, free_from: Any,
-              waiting: Any, count: Any) -> Any:
-    """Those of one session's signals that may enter, written to `waiting`: (how many, how many belonged here)."""
-    n, seen = 0, 0
+              waiting: Any, count: Any) -> int:
+    """How many of one session's signals may enter; they are written to `waiting`."""
+    n = 0
     for k in queue:
         if not (start <= own[k] < end):
             continue
-        seen += 1
         why = BUSY if bar[k] < free_from[symbol[k]] else refusal[k]
         if why == OPEN:
             waiting[n] = k
             n += 1
         else:
             count[why] += 1
-    return n, seen
+    return n
 
 
 @compiled
-def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, before: Any, bar: Any, symbol: Any, own: Any,
+def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, last_entry: Any, bar: Any, symbol: Any, own: Any,
                      session: Any, close: Any, side: Any, score: Any, stop: Any, volatility: Any, refusal: Any,
                      fill: Any, exit_row: Any, exit_fill: Any, at_open: Any, fees: Any, cash: float,
                      max_positions: int, sizing: int, size: float, symbols: int, counts: Any) -> Any:
     """The signals a shared account trades, window by window, each from flat with the full cash.
 
-    order, first: `by_session` of the entry sessions; own: each signal's own session; before [sessions + 1]: signals
-    that can enter, by their own session, cumulated. fill and exit_fill include slippage. Within a session: gapped stops
-    leave and free cash and slot; entries by score descending, then symbol; the other exits, whose cash is free the next
-    session. A short posts its entry value, so it uses cash as a long does. Returns (signal, window, quantity).
+    order, first: `by_session` of the entry sessions; own: each signal's own session; last_entry [sessions]: the latest
+    entry session of the signals given on each session, -1 without any. fill and exit_fill include slippage. counts
+    [windows, refusals] is added to, unless it has no columns: then a full account does not look at what arrives.
+
+    Within a session: gapped stops leave and free cash and slot; entries by score descending, then symbol; the other
+    exits, whose cash is free the next session. A short posts its entry value, so it uses cash as a long does. Returns
+    (signal, window, quantity).
     """
     chosen, windows = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
     bought = [0.0 for _ in range(0)]
     slot, row = np.zeros(max_positions, np.int64), np.zeros(max_positions, np.int64)
     qty, waiting, purse = np.zeros(max_positions), np.zeros(max(len(bar), 1), np.int64), np.zeros(2)
     exit_session, free_from = session[exit_row], np.zeros(symbols, np.int64)
+    counted, unread = counts.shape[1] > 0, np.zeros(TOO_DEAR + 1, np.int64)
     for w in range(len(starts)):
         free_from[:] = -1
         purse[:] = cash
-        held, pending, day = 0, before[ends[w]] - before[starts[w]], starts[w]
-        while day < len(first) - 2 and (pending > 0 or held > 0):
+        count = counts[w] if counted else unread
+        held, day, last = 0, starts[w], last_entry[starts[w] : ends[w]].max()
+        while day <= last or held > 0:
             held = _leave(day, True, held, slot, qty, row, purse, side, fill, exit_session, exit_fill, at_open, fees)
-            n, seen = _arrivals(starts[w], ends[w], order[first[day] : first[day + 1]], own, bar, symbol, refusal,
-                                free_from, waiting, counts[w])
-            pending -= seen
+            n = 0
+            if counted or held < max_positions:
+                n = _arrivals(starts[w], ends[w], order[first[day] : first[day + 1]], own, bar, symbol, refusal,
+                              free_from, waiting, count)
             while n > 0 and held < max_positions:
                 best = _best(waiting, n, score, symbol)
                 k = waiting[best]
@@ -256,9 +278,9 @@ def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, before: Any
                 waiting[best] = waiting[n]
                 wanted = shares(sizing, size, purse[EQUITY], fill[k], stop[k], volatility[k])
                 if not (wanted >= 1.0):
-                    counts[w, TOO_DEAR] += 1
+                    count[TOO_DEAR] += 1
                 elif not (wanted * fill[k] <= purse[CASH]):
-                    counts[w, NO_CASH] += 1
+                    count[NO_CASH] += 1
                 else:
                     purse[CASH] -= wanted * fill[k]
                     if side[k] < 0:
@@ -269,8 +291,8 @@ def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, before: Any
                     chosen.append(np.int64(k))
                     windows.append(np.int64(w))
                     bought.append(wanted)
-                    counts[w, OPEN] += 1
-            counts[w, NO_SLOT] += n
+                    count[OPEN] += 1
+            count[NO_SLOT] += n
             held = _leave(day, False, held, slot, qty, row, purse, side, fill, exit_session, exit_fill, at_open, fees)
             if sizing != NOTIONAL:
                 purse[EQUITY] = _equity(day, held, slot, qty, row, purse[CASH], side, fill, exit_row, session, close)
@@ -283,27 +305,38 @@ def mark(place: Any, base: Any, entry: Any, exit_: Any, side: Any, qty: Any, fil
          session: Any, close: Any, daily: Any) -> None:
     """Add each trade's daily changes to daily [4, places, sessions]: profit, gross value, capital tied up, positions.
 
-    place: which curve a trade belongs to; base: the session each curve begins at. A session without a bar of the symbol
-    changes nothing, so the last known close stands. paid: `trade_fees`.
+    With daily [1, places, sessions], the profit alone. place: which curve a trade belongs to; base: the session each
+    curve begins at. A session without a bar of the symbol changes nothing, so the last known close stands. paid:
+    `trade_fees`.
     """
     for t in range(len(entry)):
         c = place[t]
-        before, pledged = fill[t], 0.0
-        for i in range(entry[t], exit_[t] + 1):
-            d = session[i] - base[c]
-            leaving = i == exit_[t]
-            now = exit_fill[t] if leaving else close[i]
-            value = 0.0 if leaving else qty[t] * now
-            tied = 0.0 if leaving else (value if side[t] > 0 else qty[t] * 2.0 * fill[t] - value)
-            daily[0, c, d] += side[t] * qty[t] * (now - before)
-            daily[1, c, d] += value - (qty[t] * before if i > entry[t] else 0.0)
-            daily[2, c, d] += tied - pledged
-            before, pledged = now, tied
+        profit, units, before = daily[0, c], side[t] * qty[t], fill[t]
+        for i in range(entry[t], exit_[t]):
+            profit[session[i] - base[c]] += units * (close[i] - before)
+            before = close[i]
         first, last = session[entry[t]] - base[c], session[exit_[t]] - base[c]
-        daily[0, c, first] -= paid[0, t]
-        daily[0, c, last] -= paid[1, t]
-        daily[3, c, first] += 1.0
-        daily[3, c, last] -= 1.0
+        profit[last] += units * (exit_fill[t] - before) - paid[1, t]
+        profit[first] -= paid[0, t]
+        if len(daily) > 1:
+            _mark_value(daily[1, c], daily[2, c], daily[3, c], base[c], entry[t], exit_[t], units, fill[t], session,
+                        close)
+
+
+@compiled
+def _mark_value(gross: Any, tied: Any, positions: Any, base: int, entry: int, exit_: int, units: float, fill: float,
+                session: Any, close: Any) -> None:
+    """Add one trade's daily changes of gross value, capital tied up and open positions."""
+    size, value, pledge = abs(units), 0.0, 0.0
+    for i in range(entry, exit_ + 1):
+        d = session[i] - base
+        now = 0.0 if i == exit_ else size * close[i]
+        pledged = now if units > 0 or i == exit_ else 2.0 * size * fill - now
+        gross[d] += now - value
+        tied[d] += pledged - pledge
+        value, pledge = now, pledged
+    positions[session[entry] - base] += 1.0
+    positions[session[exit_] - base] -= 1.0
 
 
 @compiled

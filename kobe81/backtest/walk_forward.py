@@ -1,7 +1,8 @@
 """Walk-forward: each test window is traded with the parameters that were best on the window before it.
 
-Every parameter set is computed once over all bars (the rules are causal), then traded in every window. Work is done in
-batches of sets; a batch needs only the bars, so it can run in this process or in another. Source: spec.md, Walk-forward.
+Every parameter set is computed once over all bars (the rules are causal), then traded in every window. Work is done
+in batches of sets; a batch needs only the bars, so it can run in this process or in another. Source: spec.md,
+Walk-forward.
 """
 
 from __future__ import annotations
@@ -61,11 +62,11 @@ class Plan:
 
 
 class Trial(NamedTuple):
-    """One parameter set in every split. index: its place in the grid. train_score, test_score: annual Sharpe, NaN where
+    """One parameter set in every split. place: its place in the grid. train_score, test_score: annual Sharpe, NaN where
     undefined; train_trades: counts; daily [splits, sessions]: test profit by session since the window began; trades of
     the test windows and the split of each."""
 
-    index: int
+    place: int
     train_score: Floats
     train_trades: Ints
     test_score: Floats
@@ -125,7 +126,7 @@ def _trial(index: int, bars: Bars, followed: Followed, account: Account, plan: P
     score, count = _train(bars, followed, account, plan, train, fees)
     chosen = select(bars, followed, account, test, fees)
     trades, split = make_trades(bars, followed, chosen, fees)
-    daily = _daily(bars, trades, split, test, fees)
+    daily = _daily(bars, trades, split, test, fees, profit_only=True)
     return Trial(index, score, count, annual_sharpe(daily[0], account.cash), daily[0], trades, split)
 
 
@@ -136,15 +137,16 @@ def _train(bars: Bars, followed: Followed, account: Account, plan: Plan, train: 
     left = bars.session[followed.exit_row[chosen.signal]] < train.ends[chosen.window] - plan.embargo
     window = chosen.window[left]
     fills = Fills.chosen(followed, chosen.signal[left], chosen.qty[left])
-    daily = daily_changes(bars, fills, window, train.starts, plan.train, fees)
+    daily = daily_changes(bars, fills, window, train.starts, plan.train, fees, profit_only=True)
     return annual_sharpe(daily[0], account.cash), np.bincount(window, minlength=len(train.starts))
 
 
-def _daily(bars: Bars, trades: Trades, split: Ints, test: Windows, fees: Floats) -> Floats:
-    """Daily changes [4, splits, sessions] of the test trades, to the last exit, which may lie past the windows."""
+def _daily(bars: Bars, trades: Trades, split: Ints, test: Windows, fees: Floats, *,
+           profit_only: bool = False) -> Floats:
+    """`daily_changes` of the test trades, to the last exit, which may lie past the windows."""
     leaves = bars.session[trades.exit] - test.starts[split]
     width = max(int(np.max(test.ends - test.starts)), int(leaves.max(initial=0)) + 1)
-    return daily_changes(bars, Fills.of(trades), split, test.starts, width, fees)
+    return daily_changes(bars, Fills.of(trades), split, test.starts, width, fees, profit_only=profit_only)
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +189,7 @@ class WalkForward:
 class _Best(NamedTuple):
     """The best set of one split so far, with its test trades."""
 
-    index: int
+    place: int
     score: float
     train_trades: int
     trades: Trades
@@ -228,14 +230,14 @@ class _Tally:
 
     def add(self, trial: Trial) -> None:
         """Count a trial in; of equal scores the set that comes first in the grid stays."""
-        self.train_score[trial.index], self.test_score[trial.index] = trial.train_score, trial.test_score
+        self.train_score[trial.place], self.test_score[trial.place] = trial.train_score, trial.test_score
         for split, start in enumerate(self._test.starts):
             row = trial.daily[split]
-            self.daily[trial.index, start : start + len(row)] += row[: self.daily.shape[1] - start]
+            self.daily[trial.place, start : start + len(row)] += row[: self.daily.shape[1] - start]
             score, count, best = trial.train_score[split], int(trial.train_trades[split]), self.best[split]
-            better = best is None or score > best.score or (score == best.score and trial.index < best.index)
+            better = best is None or score > best.score or (score == best.score and trial.place < best.place)
             if count >= self._min_trades and np.isfinite(score) and better:
-                self.best[split] = _Best(trial.index, float(score), count, trial.trades.take(trial.split == split))
+                self.best[split] = _Best(trial.place, float(score), count, trial.trades.take(trial.split == split))
 
 
 def _verdict(bars: Bars, base: Strategy, account: Account, plan: Plan, sets: list[Strategy], tally: _Tally,
@@ -245,7 +247,7 @@ def _verdict(bars: Bars, base: Strategy, account: Account, plan: Plan, sets: lis
     splits = []
     for k, best in enumerate(tally.best):
         if best is not None:
-            strategy, score, count, trades = sets[best.index], best.score, best.train_trades, best.trades
+            strategy, score, count, trades = sets[best.place], best.score, best.train_trades, best.trades
         else:
             assert fallback is not None  # noqa: S101  (it was made because some split has no best)
             strategy, score, count = base, float(fallback.train_score[k]), int(fallback.train_trades[k])

@@ -22,8 +22,8 @@ class Signals:
 
     bar: int64, row of the signal's bar in its Bars. side: int8, +1 long or -1 short. entry: the reference price (the
     close), stop and take_profit: prices (take_profit NaN where there is none). score: larger is better, comparable
-    within a strategy. facts: further numbers for the sentence. template: the sentence for a long and for a short, with
-    the array names in braces.
+    within a strategy. facts and constants: further numbers for the sentence, one per signal or one for all. template:
+    the sentence for a long and for a short, with the names of numbers in braces.
     """
 
     bar: Ints
@@ -34,6 +34,7 @@ class Signals:
     score: Floats
     strategy: str = ""
     facts: dict[str, Floats] = field(default_factory=dict)
+    constants: dict[str, float] = field(default_factory=dict)
     template: tuple[str, str] = ("", "")
 
     def __len__(self) -> int:
@@ -52,20 +53,21 @@ class Signals:
         facts = {k: np.concatenate([part.facts[k] for _, part in parts]) for k in first.facts}
         side = np.concatenate([part.side for _, part in parts])
         joined = cls(bar, side, column("entry"), column("stop"), column("take_profit"), column("score"), first.strategy,
-                     facts, first.template)
+                     facts, first.constants, first.template)
         return joined if bool(np.all(bar[1:] >= bar[:-1])) else joined.take(np.argsort(bar, kind="stable"))
 
     def take(self, index: Ints | np.ndarray[tuple[int], np.dtype[np.bool_]]) -> Signals:
         """The signals at these positions (or where the mask is true)."""
         return Signals(self.bar[index], self.side[index], self.entry[index], self.stop[index], self.take_profit[index],
-                       self.score[index], self.strategy, {k: v[index] for k, v in self.facts.items()}, self.template)
+                       self.score[index], self.strategy, {k: v[index] for k, v in self.facts.items()}, self.constants,
+                       self.template)
 
     def reason(self, position: int) -> str:
         """Why the signal at this position was given: one sentence with its numbers."""
         numbers = {k: float(v[position]) for k, v in self.facts.items()}
         sentence = self.template[0 if self.side[position] == LONG else 1]
         return sentence.format(entry=self.entry[position], stop=self.stop[position], score=self.score[position],
-                               **numbers)
+                               **self.constants, **numbers)
 
     def to_frame(self, bars: Bars) -> pl.DataFrame:
         """timestamp, symbol, side, entry, stop, take_profit, reason, score, strategy; one row per signal."""

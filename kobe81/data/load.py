@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -64,14 +65,22 @@ def survivorship(bars: Bars) -> str:
     return f"{ended:,} of {len(last):,} symbols end before the data does"
 
 
+def is_synthetic(bars: Bars) -> bool:
+    """Whether the bars are the synthetic market's, by its names: what it made stays labelled after an export."""
+    return all(re.fullmatch(r"SYN\d+", symbol) for symbol in bars.symbols)
+
+
 def _from_files(path: Path, policy: Policy) -> Loaded:
     """The path's bars, read and checked; `data_hash` is still to be filled in."""
     frame, notes = read_content(path)
-    clean, report = check(frame, policy)
+    try:
+        clean, report = check(frame, policy)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
     if clean.is_empty():
         raise DataError(f"{path} holds no valid bar: {report.summary.line}. See: kobe data check {path}")
     bars = from_ordered(clean)
-    bars = replace(bars, origin=Origin(path.name, note="; ".join((survivorship(bars), *notes))))
+    bars = replace(bars, origin=Origin(path.name, is_synthetic(bars), "; ".join((survivorship(bars), *notes))))
     return Loaded(bars, report.summary, "", (*notes, *_told(report)))
 
 

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from errno import EISDIR
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,8 @@ class ExperimentRegistry:
         self.folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self.folder, prefix=".new-") as new:
             write_files(Path(new) / "run", {**files, RECORD: content})
-            for path in (Path(new) / "run").rglob("*.*"):
-                path.chmod(0o444)
+            for name in (*files, RECORD):
+                (Path(new) / "run" / name).chmod(0o444)
             try:
                 (Path(new) / "run").rename(home)
             except OSError:
@@ -98,8 +99,8 @@ class ExperimentRegistry:
         for name, made in outputs.items():
             if kept.outputs.get(name) != made:
                 raise KobeError(f"run {run_id}: {name} differs from the one registered on {kept.created} though data, "
-                                f"configuration, code and seed are the same. Compare with {kept.folder}; if that folder "
-                                f"was edited, remove it and run again")
+                                f"configuration, code and seed are the same. Compare with {kept.folder}; if that "
+                                f"folder was edited, remove it and run again")
         return kept
 
     def experiments(self) -> list[Experiment]:
@@ -130,23 +131,39 @@ class ExperimentRegistry:
     def _read(self, path: Path) -> Experiment:
         try:
             record = json.loads(path.read_text(encoding="utf-8"))
-            return Experiment(record["run_id"], record["created"], Inputs(**record["inputs"]), tuple(record["trials"]),
-                              record["figures"], record["outputs"], path.parent)
+            found = Experiment(record["run_id"], record["created"], Inputs(**record["inputs"]),
+                               tuple(record["trials"]), record["figures"], record["outputs"], path.parent)
+            made = found.inputs.run_id
         except (ValueError, KeyError, TypeError) as error:
             raise KobeError(f"{path}: not a readable run record ({error}); remove its folder to go on") from None
+        if not made == found.run_id == path.parent.name:
+            raise KobeError(f"{path}: its inputs are those of run {made}: it was edited; remove its folder to go on")
+        return found
 
 
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files below a folder, each whole or not at all."""
-    for name, content in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
+    """Write files below a folder, each whole, or none of them; KobeError names the file that cannot be written.
+
+    All are written beside their places before the first takes its place, so a full disk leaves what was there.
+    """
+    staged: list[tuple[Path, Path]] = []
+    path = folder
+    try:
+        for name, content in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                raise IsADirectoryError(EISDIR, "it is a folder", str(path))
+            handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            staged.append((Path(temporary), path))
             with os.fdopen(handle, "wb") as file:
                 file.write(content)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+        for written, path in staged:
+            written.chmod(0o644)
+            written.replace(path)
+    except OSError as error:
+        raise KobeError(f"{path}: cannot be written ({error.strerror}); nothing was changed there. Free space or "
+                        "choose another place") from None
+    finally:
+        for written, _ in staged:
+            written.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from kobe81.core.bars import Bars, Column, Floats, Ints
 from kobe81.core.errors import UsageError
@@ -86,7 +87,7 @@ def defined(x: Column) -> tuple[Floats, Ints, Ints]:
     An end is one past the last row. Stretches ascend; none spans two symbols.
     """
     values, offsets = plain(x), x.offsets
-    if _all_finite(values):
+    if _finite(x, values):
         return values, offsets[:-1], offsets[1:]
     return values, *_stretches(values, values, values, offsets)
 
@@ -94,9 +95,14 @@ def defined(x: Column) -> tuple[Floats, Ints, Ints]:
 def defined_prices(bars: Bars) -> tuple[Floats, Floats, Floats, Ints, Ints]:
     """High, low and close, and the stretches, as in `defined`, of bars where all three are finite."""
     high, low, close, offsets = plain(bars.high), plain(bars.low), plain(bars.close), bars.offsets
-    if _all_finite(high) and _all_finite(low) and _all_finite(close):
+    if _finite(bars.high, high) and _finite(bars.low, low) and _finite(bars.close, close):
         return high, low, close, offsets[:-1], offsets[1:]
     return high, low, close, *_stretches(high, low, close, offsets)
+
+
+def _finite(column: Column, values: Floats) -> bool:
+    """Whether all of the column's values are finite; asked once of a column with a memory."""
+    return _recall(column.memo, "finite", _all_finite, values)
 
 
 @kernel
@@ -124,3 +130,17 @@ def _stretches(x: Floats, y: Floats, z: Floats, offsets: Ints) -> tuple[Ints, In
                 ends[found - 1] = i + 1
             inside = finite
     return starts[:found], ends[:found]
+
+
+def rows_where(condition: Column | NDArray[np.bool_]) -> Ints:
+    """int64: the rows where the condition (bool per bar) is true, ascending."""
+    return _rows_where(condition.view(np.ndarray))
+
+
+@kernel
+def _rows_where(condition: NDArray[np.bool_]) -> Ints:
+    rows, found = np.empty(len(condition), np.int64), 0
+    for i in range(len(condition)):  # without a branch, which would be mispredicted where the condition is rare
+        rows[found] = i
+        found += condition[i]
+    return rows[:found].copy()

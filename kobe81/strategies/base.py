@@ -11,7 +11,7 @@ import numpy as np
 from kobe81.core.bars import Bars, Column, Mask
 from kobe81.core.params import check_bounds, param
 from kobe81.core.signals import LONG, SHORT, Signals
-from kobe81.indicators import prior, sma, wilder_atr
+from kobe81.indicators import prior, rows_where, sma, wilder_atr
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Strategy(ABC):
 
 
 class Setup(NamedTuple):
-    """Where a rule sees its chance: `when` (bool), the price `level` it is about, and the price that went `beyond` it."""
+    """Where a rule sees its chance: `when`, the price `level` it is about, and the price that went `beyond` it."""
 
     when: Column | Mask
     level: Column
@@ -86,14 +86,15 @@ class AtrStopStrategy(Strategy):
         """The signals on `view`: the bars themselves for longs, their mirror for shorts."""
         found = self.setup(view)
         trend, atr = prior(sma(view.close, self.trend)), prior(wilder_atr(view, self.atr))
-        at = np.flatnonzero(found.when)  # the setup is rare, so the rest is asked only where it stands
-        at = at[(view.close[at] > trend[at]) & (bars.close[at] >= self.min_price) & (atr[at] > 0)]
-        close, unit, level = bars.close[at], atr[at], side * found.level[at]
-        stop = close - side * self.stop_atr * unit
-        target = close + (np.nan if self.r_multiple is None else self.r_multiple) * (close - stop)
+        at = rows_where(found.when)  # the setup is rare, so the rest is asked only where it stands
+        close, unit = bars.close[at], atr[at]
+        tradable = (side * close > trend[at]) & (close >= self.min_price) & (unit > 0)
+        at, close, unit = at[tradable], close[tradable], unit[tradable]
+        level, beyond = side * found.level[at], side * found.beyond[at]
+        risk = self.stop_atr * unit
+        target = np.nan if self.r_multiple is None else close + side * self.r_multiple * risk
         return Signals(
-            bar=at, side=np.full(len(at), side, np.int8), entry=close, stop=stop, take_profit=target,
-            score=np.abs(found.beyond[at] - found.level[at]) / unit, strategy=self.name,
-            facts={"level": level, "extreme": side * found.beyond[at], "lookback": np.full(len(at), self.lookback)},
-            template=self.sentence,
+            bar=at, side=np.full(len(at), side, np.int8), entry=close, stop=close - side * risk,
+            take_profit=np.broadcast_to(target, close.shape), score=np.abs(beyond - level) / unit, strategy=self.name,
+            facts={"level": level, "beyond": beyond}, constants={"lookback": self.lookback}, template=self.sentence,
         )

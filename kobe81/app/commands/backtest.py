@@ -6,11 +6,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kobe81.app.options import AccountOptions, DataOptions, RunOptions, Settings
+from kobe81.app.options import ACCOUNT, DATA, RUN, AccountOptions, DataOptions, RunOptions, Settings
 
 
-def backtest(strategy: Annotated[str, Parameter(name="--strategy")] = "donchian", data: DataOptions = DataOptions(),
-             account: AccountOptions = AccountOptions(), run: RunOptions = RunOptions()) -> None:
+def backtest(*, strategy: Annotated[str, Parameter(name="--strategy")] = "donchian", data: DataOptions = DATA,
+             account: AccountOptions = ACCOUNT, run: RunOptions = RUN) -> None:
     """Trade one strategy over a set of bars.
 
     Parameters
@@ -19,13 +19,14 @@ def backtest(strategy: Annotated[str, Parameter(name="--strategy")] = "donchian"
         Its name; see: kobe strategies
     """
     from kobe81.app.analysis import Setup
-    from kobe81.app.deliver import finish
+    from kobe81.app.deliver import check_out, finish
     from kobe81.app.opening import open_market
     from kobe81.app.runs import run_backtest
     from kobe81.app.waiting import waiting
 
     settings = Settings.read(run, account)
     setup = Setup(settings.strategy(strategy), settings.account())
+    check_out(run.out)
     with waiting("Backtesting", quiet=run.json):
-        done = run_backtest(open_market(data), setup, run.seed, run.benchmark)
+        done = run_backtest(open_market(settings.data(data)), setup, run.seed, run.benchmark)
     finish([done], run, f"{strategy}: backtest")

@@ -6,11 +6,11 @@ import json as json_
 import sys
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from kobe81.app.options import DataOptions
+from kobe81.app.options import DATA, DataOptions, Whole
 from kobe81.core.errors import KobeError, UsageError
 
 SOURCES = "polygon,stooq,yahoo"
@@ -54,25 +54,26 @@ def fetch(*symbols: str, universe: Path | None = None, source: str = SOURCES, st
     if json:
         sys.stdout.write(frame.write_json() + "\n")
     else:
-        told = frame.filter((frame["message"] != "") | (frame["status"] == "failed")) if len(wanted) > 40 else frame
-        rows = [[r["symbol"], r["status"], r["source"], f"{r['rows']:,}", str(r["first"] or "–"), str(r["last"] or "–"),
-                 r["message"]] for r in told.iter_rows(named=True)]
+        told = frame.filter((frame["message"] != "") | (frame["status"] == "failed")) if len(frame) > 40 else frame
+        rows = [[r["symbol"], r["status"], r["source"] or "–", f"{r['rows']:,}", str(r["first"] or "–"),
+                 str(r["last"] or "–")] for r in told.iter_rows(named=True)]
         counts = ", ".join(f"{n:,} {status}" for status, n in sorted(frame["status"].value_counts().iter_rows()))
-        terminal.show(terminal.table(f"{counts}; kept in {home.cached_bars()}",
-                                     ["symbol", "status", "source", "bars", "first", "last", "note"], rows, left=3),
-                      terminal.notes(report.notes))
+        said = [f"{r.symbol}: {r.message}" for r in report.rows if r.message and r.message not in report.notes]
+        terminal.show(terminal.table(f"{counts}; the cache is {home.cached_bars()}",
+                                     ["symbol", "status", "source", "bars", "first", "last"], rows, left=3),
+                      terminal.notes([*report.notes, *said]))
     if report.failed:
-        raise KobeError(f"{len(report.failed)} of {len(wanted)} symbols could not be fetched; the others are kept. "
-                        "Without a network or a key, use --data sample")
+        raise KobeError(f"{len(report.failed):,} of {len(frame):,} symbols could not be fetched; the others are kept. "
+                        "Bars that need no network and no key: --data sample")
 
 
-def check(data: DataOptions = DataOptions(), *, top: int = 30, json: bool = False) -> None:  # noqa: B008
+def check(data: DataOptions = DATA, *, top: Whole = 30, json: bool = False) -> None:
     """Look for bad bars, by symbol and date: invalid, wrong by a factor, level breaks, gaps, stale prices.
 
     Parameters
     ----------
     top
-        Findings shown at most, the gravest first.
+        Findings shown at most, the worst first.
     json
         Print every finding as JSON.
     """
@@ -80,6 +81,8 @@ def check(data: DataOptions = DataOptions(), *, top: int = 30, json: bool = Fals
     from kobe81.app.waiting import waiting
     from kobe81.reports import terminal
 
+    if top < 1:
+        raise UsageError(f"--top {top} is not at least 1")
     with waiting("Checking", quiet=json):
         report = check_data(data)
     if json:
@@ -88,15 +91,15 @@ def check(data: DataOptions = DataOptions(), *, top: int = 30, json: bool = Fals
     summary = report.summary
     kinds = [[kind, f"{count:,}"] for kind, count in summary.counts.items()]
     rank = {kind: i for i, kind in enumerate(summary.counts)}
-    gravest = sorted(report.findings.iter_rows(named=True), key=lambda r: (rank[r["finding"]], r["symbol"], r["date"]))
-    rows = [[r["symbol"], str(r["date"]), r["finding"], r["action"], r["detail"]] for r in gravest[:top]]
+    worst = sorted(report.findings.iter_rows(named=True), key=lambda r: (rank[r["finding"]], r["symbol"], r["date"]))
+    rows = [[r["symbol"], str(r["date"]), r["action"], f"{r['finding']}: {r['detail']}"] for r in worst[:top]]
     terminal.show(terminal.table(summary.line.split(";")[0], ["finding", "count"], kinds))
     if rows:
-        terminal.show(terminal.table(f"The {len(rows)} gravest of {len(gravest):,} (all with --json)",
-                                     ["symbol", "date", "finding", "action", "what"], rows, left=5))
+        terminal.show(terminal.table(f"The {len(rows)} worst of {len(worst):,} (all with --json)",
+                                     ["symbol", "date", "action", "finding"], rows, left=4))
 
 
-def info(data: DataOptions = DataOptions(), *, json: bool = False) -> None:  # noqa: B008
+def info(data: DataOptions = DATA, *, json: bool = False) -> None:
     """What a set of bars holds: span, symbols, source, hash.
 
     Parameters
@@ -126,7 +129,7 @@ def info(data: DataOptions = DataOptions(), *, json: bool = False) -> None:  # n
     terminal.show(bars.origin.label, terminal.pairs(lines), terminal.notes(market.warnings))
 
 
-def export(out: Annotated[Path, Parameter(name=["out", "--out"])], data: DataOptions = DataOptions()) -> None:  # noqa: B008
+def export(out: Annotated[Path, Parameter(name=["out", "--out"])], data: DataOptions = DATA) -> None:
     """Write bars to one Parquet or CSV file, as its ending says.
 
     Parameters
@@ -149,7 +152,7 @@ def export(out: Annotated[Path, Parameter(name=["out", "--out"])], data: DataOpt
     terminal.show(f"{len(bars):,} bars of {len(bars.symbols):,} symbols written to {out}")
 
 
-def import_(path: Path, *, policy: str = "drop") -> None:
+def import_(path: Path, *, policy: Literal["drop", "strict", "flag"] = "drop") -> None:
     """Take bars from a file or a folder into the cache, where --data cache finds them.
 
     Parameters
@@ -157,7 +160,7 @@ def import_(path: Path, *, policy: str = "drop") -> None:
     path
         Parquet or CSV, one long table or a folder with a file per symbol; Stooq's bulk folders too.
     policy
-        drop, strict or flag.
+        What to do with invalid bars.
     """
     from kobe81.app.importing import import_bars
     from kobe81.app.waiting import waiting

@@ -19,7 +19,7 @@ def demo(*, out: Path = Path("demo"), json: bool = False) -> None:
     """
     from kobe81.app.analysis import Setup
     from kobe81.app.compute import walk_forward_on
-    from kobe81.app.deliver import finish
+    from kobe81.app.deliver import check_out, finish
     from kobe81.app.opening import open_market
     from kobe81.app.runs import Run, run_walk_forward
     from kobe81.app.waiting import waiting
@@ -29,6 +29,7 @@ def demo(*, out: Path = Path("demo"), json: bool = False) -> None:
 
     account, plan, done = Account(notional=5_000.0), Plan(), list[Run]()
     options = RunOptions(out=out, json=json)
+    check_out(out)
     with waiting("Judging both strategies out of sample", quiet=json):
         for source in ("sample", "synthetic"):
             market = open_market(DataOptions(source))

@@ -7,6 +7,9 @@ import sys
 
 from kobe81.core.errors import KobeError, UsageError
 
+SHORT = {"walk_forward": "wf", "backtest": ""}
+"""How a kind of run is told in a narrow column."""
+
 
 def list_(*, json: bool = False) -> None:
     """The registered runs, latest first.
@@ -24,11 +27,11 @@ def list_(*, json: bool = False) -> None:
     if json:
         _print([_plain(e) for e in runs])
         return
-    rows = [[e.run_id, e.created[:16].replace("T", " "), e.inputs.kind, e.inputs.strategy,
+    rows = [[e.run_id, e.created[:10], f"{e.inputs.strategy} {SHORT.get(e.inputs.kind, e.inputs.kind)}",
              str(e.inputs.data["data"]).rpartition("/")[2], terminal.say(e.figures["trades"], "count"),
              terminal.say(e.figures["sharpe"], "ratio")] for e in runs]
-    columns = ["run", "made (UTC)", "kind", "strategy", "data", "trades", "Sharpe"]
-    terminal.show(terminal.table(f"{len(rows)} runs in {kept.folder}", columns, rows, left=5))
+    columns = ["run", "made", "of", "data", "trades", "Sharpe"]
+    terminal.show(terminal.table(f"{len(rows):,} runs in {kept.folder}", columns, rows, left=4))
     families = sorted({(e.inputs.data_hash, e.inputs.strategy) for e in runs})
     counts = [[strategy, data.removeprefix("sha256:")[:12], terminal.say(kept.trials(data, strategy), "count")]
               for data, strategy in families]
@@ -111,11 +114,15 @@ def verify(run: str) -> None:
     if damaged:
         raise KobeError(f"run {found.run_id}: {len(damaged)} registered files were changed or removed: "
                         f"{', '.join(damaged[:5])}. Remove {found.folder} and run again")
-    files = run_again(found)
+    again = run_again(found)
+    files = again.files
     differ = [name for name, content in files.items() if found.outputs.get(name) != digest(content)]
+    if json_.dumps(again.analysis.figures, default=str) != json_.dumps(dict(found.figures)):
+        differ.append("run.json")
     if differ or set(files) != set(found.outputs):
         raise KobeError(f"run {found.run_id}: {len(differ)} of {len(files)} files came out differently, "
-                        f"first {(differ or ['the list of files'])[0]}; the registered ones are in {found.folder}")
+                        f"first {(differ or ['the list of files'])[0]}; the registered ones are in {found.folder}. "
+                        "Either that folder was edited, or the program does not repeat itself: tell its makers")
     terminal.show(f"run {found.run_id}: {len(files)} files made again, every byte the same")
 
 

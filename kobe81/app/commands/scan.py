@@ -6,11 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kobe81.app.options import DataOptions, RunOptions, Settings
+from kobe81.app.options import DATA, RUN, DataOptions, RunOptions, Settings, Whole
+from kobe81.core.errors import UsageError
 
 
 def scan(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy", negative="")] = (),
-         top: int = 20, data: DataOptions = DataOptions(), run: RunOptions = RunOptions()) -> None:
+         top: Whole = 20, data: DataOptions = DATA, run: RunOptions = RUN) -> None:
     """The signals of the last complete bar: what would be bought at the next open, and why.
 
     Parameters
@@ -29,7 +30,9 @@ def scan(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy", ne
     from kobe81.strategies import strategies
 
     settings = Settings.read(run)
-    market = open_market(data)
+    if top < 1:
+        raise UsageError(f"--top {top} is not at least 1")
+    market = open_market(settings.data(data))
     found = last_signals(market.bars, [s for s, _ in settings.strategies(strategy or strategies.names())])
     if run.out:
         from kobe81.experiments.registry import write_files

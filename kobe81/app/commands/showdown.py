@@ -6,12 +6,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kobe81.app.options import AccountOptions, DataOptions, RunOptions, Settings
+from kobe81.app.options import ACCOUNT, DATA, RUN, AccountOptions, DataOptions, RunOptions, Settings
 
 
 def showdown(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy", negative="")] = (),
-             data: DataOptions = DataOptions(), account: AccountOptions = AccountOptions(),
-             run: RunOptions = RunOptions()) -> None:
+             data: DataOptions = DATA, account: AccountOptions = ACCOUNT,
+             run: RunOptions = RUN) -> None:
     """Strategies head to head: the same bars, the same account, the same period.
 
     Parameters
@@ -20,7 +20,7 @@ def showdown(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy"
         A name, repeatable; without any, all of them.
     """
     from kobe81.app.analysis import Setup
-    from kobe81.app.deliver import finish
+    from kobe81.app.deliver import check_out, finish
     from kobe81.app.opening import open_market
     from kobe81.app.runs import run_backtest
     from kobe81.app.waiting import waiting
@@ -28,7 +28,8 @@ def showdown(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy"
 
     settings = Settings.read(run, account)
     chosen = settings.strategies(strategy or strategies.names())
+    check_out(run.out)
     with waiting("Backtesting", quiet=run.json):
-        market = open_market(data)
-        done = [run_backtest(market, Setup(s, settings.account()), run.seed, run.benchmark) for s in chosen]
+        market = open_market(settings.data(data))
+        done = [run_backtest(market, Setup(s, settings.account()), run.seed, run.benchmark) for s, _ in chosen]
     finish(done, run, "Showdown")

@@ -8,12 +8,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from kobe81.app.options import DataOptions
+from kobe81.app.options import DATA, DataOptions, Whole
+from kobe81.core.errors import UsageError
 
 
 def build(out: Annotated[Path, Parameter(name=["out", "--out"])] = Path("universe.csv"),
-          data: DataOptions = DataOptions("cache"), *, candidates: Path | None = None,  # noqa: B008
-          keep: int = 900, years: int = 10, json: bool = False) -> None:
+          *, data: DataOptions = DATA, candidates: Path | None = None,
+          keep: Whole = 900, years: Whole = 10, json: bool = False) -> None:
     """Keep the most traded candidates with a long history, and say why the others were left out.
 
     Parameters
@@ -30,15 +31,18 @@ def build(out: Annotated[Path, Parameter(name=["out", "--out"])] = Path("univers
         Print JSON.
     """
     from kobe81.app.opening import open_market
+    from kobe81.data.universe import COLUMNS, read_universe
     from kobe81.data.universe import build as build_
-    from kobe81.data.universe import read_universe
+    from kobe81.experiments.registry import write_files
     from kobe81.reports import terminal
 
-    market = open_market(data)
+    if keep < 1 or years < 0:
+        raise UsageError(f"--keep {keep} is not at least 1" if keep < 1 else f"--years {years} is not at least 0")
+    market = open_market(data.over({"data": "cache"}))
     made = build_(market.bars.to_frame(), read_universe(candidates) if candidates else None, keep=keep, years=years)
-    made.write(out)
     left = out.with_name(f"{out.stem}_left_out.csv")
-    made.left_out.write_csv(left)
+    write_files(out.parent, {out.name: made.kept.select(COLUMNS).write_csv().encode(),
+                             left.name: made.left_out.write_csv().encode()})
     if json:
         sys.stdout.write(made.kept.write_json() + "\n")
         return

@@ -6,14 +6,14 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from kobe81.app.options import AccountOptions, DataOptions, RunOptions, Settings, read_grid
+from kobe81.app.options import ACCOUNT, DATA, RUN, AccountOptions, DataOptions, RunOptions, Settings, Whole, read_grid
 
 
 def wf(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy", negative="")] = (),
        grid: Annotated[tuple[str, ...], Parameter(name="--grid", negative="")] = (),
-       train: int | None = None, test: int | None = None, embargo: int | None = None,
-       compute: Literal["local", "dask", "ray"] = "local", data: DataOptions = DataOptions(),
-       account: AccountOptions = AccountOptions(), run: RunOptions = RunOptions()) -> None:
+       train: Whole | None = None, test: Whole | None = None, embargo: Whole | None = None,
+       compute: Literal["local", "dask", "ray"] = "local", data: DataOptions = DATA,
+       account: AccountOptions = ACCOUNT, run: RunOptions = RUN) -> None:
     """Walk-forward: judge strategies out of sample, with or without a grid of parameters.
 
     Parameters
@@ -33,7 +33,7 @@ def wf(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy", nega
     """
     from kobe81.app.analysis import Setup
     from kobe81.app.compute import walk_forward_on
-    from kobe81.app.deliver import finish
+    from kobe81.app.deliver import check_out, finish
     from kobe81.app.opening import open_market
     from kobe81.app.runs import run_walk_forward
     from kobe81.app.waiting import waiting
@@ -42,8 +42,10 @@ def wf(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy", nega
     settings = Settings.read(run, account, {"train": train, "test": test, "embargo": embargo})
     plan, values = settings.plan(), read_grid(grid)
     chosen = settings.strategies(strategy or strategies.names(), values)
-    with waiting("Walking forward", quiet=run.json):
-        market = open_market(data)
+    check_out(run.out)
+    with waiting("Walking forward", quiet=run.json) as tick:
+        market = open_market(settings.data(data))
         done = [run_walk_forward(market, Setup(s, settings.account(), vars(plan), own), run.seed, run.benchmark,
-                                 lambda m, setup: walk_forward_on(compute, m, setup, plan)) for s, own in chosen]
+                                 lambda m, setup: walk_forward_on(compute, m, setup, plan, tick))
+                for s, own in chosen]
     finish(done, run, "Walk-forward")
