@@ -149,7 +149,7 @@ def _old_enough(low: Any, lookback: int, row: Any, unit: Any, n: int) -> int:
 
 @compiled
 def _follow(bars: Any, t: int, end: int, distance: float, hold: int) -> Any:
-    """(exit row, exit price) of a signal at t; row -1 where it has no next bar, gaps through its stop or is too dear."""
+    """(exit row, exit price) of a signal at t; row -1 where it has no next bar, gaps through its stop, is too dear."""
     entry, stop = t + 1, bars.close[t] - distance
     if entry >= end or not (bars.open[entry] > stop) or bars.open[entry] > NOTIONAL:
         return -1, 0.0
@@ -200,7 +200,7 @@ def signals(kind: int, bars: Any, lookback: int) -> Any:
 
 @compiled
 def _train(bars: Any, found: Any, stop_atr: float, hold: int, sessions: int) -> Any:
-    """One set in all training windows: (daily profit [sessions, LANES], trades [windows]); window w is in lane w % LANES.
+    """One set in all training windows: (daily profit [sessions, LANES], trades [windows]); lane of window w: w % LANES.
 
     A signal is looked at once for the LANES windows it lies in, and a trade marked once for those that take it. Counted
     are the trades that have left before their window ends.

@@ -16,7 +16,7 @@ from kobe81.backtest.walk_forward import walk_forward
 from kobe81.core.bars import Bars
 from kobe81.strategies import strategy
 
-GRID = {"lookback": [10, 20, 30, 55], "stop_atr": [1.5, 2.0, 3.0], "hold": [5, 10]}
+GRID: dict[str, list[float]] = {"lookback": [10, 20, 30, 55], "stop_atr": [1.5, 2.0, 3.0], "hold": [5, 10]}
 DEFAULT_SET = 8
 """Where the default parameters stand in the grid."""
 ALONE = Account(mode="independent", slippage_bps=0.0, costs="none")
@@ -27,7 +27,8 @@ ROUNDS = 7
 
 def arrays(bars: Bars) -> bare.Arrays:
     """The bars as the bare loop takes them."""
-    return bare.Arrays(bars.offsets, *(np.asarray(getattr(bars, f)) for f in bare.Arrays._fields[1:5]), bars.session)
+    return bare.Arrays(bars.offsets, np.asarray(bars.open), np.asarray(bars.high), np.asarray(bars.low),
+                       np.asarray(bars.close), bars.session)
 
 
 def run_product(bars: Bars, account: Account) -> Outcome:
@@ -48,8 +49,8 @@ def run_bare(plain: bare.Arrays) -> Outcome:
 
 def run_bare_walk(plain: bare.Arrays, name: str = WALKED) -> Outcome:
     """The walk-forward in the bare loop."""
-    grid = (np.array(values) for values in GRID.values())
-    _, parts = bare.walk_forward(bare.NAMES.index(name), plain, *grid, DEFAULT_SET)
+    lookbacks, stops, holds = (np.array(values) for values in GRID.values())
+    _, parts = bare.walk_forward(bare.NAMES.index(name), plain, lookbacks, stops, holds, DEFAULT_SET)
     return Outcome(sum(len(part[0]) for part in parts), float(sum(part[4].sum() for part in parts)))
 
 

@@ -1,4 +1,4 @@
-"""The same rules in vectorbt and backtesting.py, as near as each gets to spec.md; imported only when they are measured.
+"""The same rules in vectorbt and backtesting.py, as near as each gets to spec.md; imported only to be measured.
 
 vectorbt works on one matrix of sessions by symbols, so a missing bar inside a symbol's life becomes a flat one. It looks
 at a stop from the bar after the entry on, never on the entry bar itself. Its walk-forward is one run per parameter set
@@ -78,10 +78,9 @@ def _wilder(high: pd.DataFrame, low: pd.DataFrame, before: pd.DataFrame) -> pd.D
 @njit
 def _stop(c: Any, hold: int, low: Any, exit_kind: Any) -> Any:
     """On the last bar held, unless the stop is touched: a stop that is always touched, filled at the close."""
-    if c.position_now > 0 and c.i - c.init_i >= hold - 1:
-        if low[c.i, c.col] > c.init_price * (1 - c.curr_stop):
-            exit_kind[c.i, c.col] = StopExitPrice.Close
-            return 0.0, False
+    if c.position_now > 0 and c.i - c.init_i >= hold - 1 and low[c.i, c.col] > c.init_price * (1 - c.curr_stop):
+        exit_kind[c.i, c.col] = StopExitPrice.Close
+        return 0.0, False
     return c.curr_stop, c.curr_trail
 
 
@@ -154,7 +153,7 @@ def _out_of_sample(score: np.ndarray[Any, Any], made: list[np.ndarray[Any, Any]]
     return Outcome(count, pnl)
 
 
-class Rule(Strategy):  # type: ignore[misc]  (backtesting.py carries no types)
+class Rule(Strategy):
     """Buys where the column Signal says so, with the stop of the column Stop."""
 
     def init(self) -> None:

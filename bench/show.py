@@ -13,8 +13,8 @@ MARKS = {True: "[green]reached[/]", False: "[red]missed[/]", None: "not measured
 def show(results: Results) -> None:
     """Print what was timed, and every target with what was reached."""
     console = Console()
-    data = results["data"]
-    console.print(f"{data['name']}: {data['symbols']} symbols, {data['bars']:,} bars; {results['machine']['processor']}")
+    data, processor = results["data"], results["machine"]["processor"]
+    console.print(f"{data['name']}: {data['symbols']} symbols, {data['bars']:,} bars; {processor}")
     console.print(_timed(results))
     console.print(_targets(results))
 

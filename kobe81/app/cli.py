@@ -86,7 +86,7 @@ def _wrong(error: CycloptsError) -> str:
     """What is wrong with the command line, and where to read how it is right."""
     text = str(error).rstrip(".")
     if isinstance(error, UnusedCliTokensError):
-        text = f"Nothing takes {' '.join(error.unused_tokens)!r} here; options are written --name value"
+        text = f"Nothing takes {' '.join(error.unused_tokens or ())!r} here; options are written --name value"
     chain = error.command_chain or []
     return f"{text}. See: {' '.join(['kobe', *chain])} --help"
 

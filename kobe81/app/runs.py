@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from kobe81.app import home
 from kobe81.app.analysis import Analysis, Setup
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kobe81.backtest.walk_forward import WalkForward
 
-T = TypeVar("T")
+SPLIT_FILES = ("trade_list.csv", "equity_curve.csv", "summary.json")
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +89,17 @@ def deliver(runs: list[Run], out: Path | None, extra: Mapping[str, bytes]) -> No
     if out.name == "wf_outputs":
         files = {name.removeprefix("wf_outputs/"): content for name, content in files.items()}
     write_files(out, {**files, **extra})
+    _remove_older_splits(out, files)
+
+
+def _remove_older_splits(out: Path, files: Files) -> None:
+    """A walk-forward of fewer splits must not stand among the splits of an earlier one; strangers' files stay."""
+    folders = {Path(name).parents[1] for name in files if Path(name).parent.name.startswith("split_")}
+    for path in [p for folder in folders for p in (out / folder).glob("split_*/*")]:
+        if path.name in SPLIT_FILES and path.relative_to(out).as_posix() not in files:
+            path.unlink()
+            with suppress(OSError):  # not empty
+                path.parent.rmdir()
 
 
 def _inputs(kind: str, market: Market, setup: Setup, seed: int) -> Inputs:

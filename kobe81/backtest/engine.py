@@ -98,6 +98,7 @@ class Followed:
     """Every signal with the exit it would have, and its fills with slippage; one array element per signal."""
 
     signals: Signals
+    never: int
     symbol: NDArray[np.int32]
     session: NDArray[np.int32]
     entry_session: NDArray[np.int32]
@@ -107,15 +108,14 @@ class Followed:
     at_open: NDArray[np.bool_]
     fill: Floats
     exit_fill: Floats
-    never: int
 
     @classmethod
     def of(cls, bars: Bars, signals: Signals, hold: int, slippage_bps: float) -> Followed:
         prices = (np.asarray(getattr(bars, f)) for f in ("open", "high", "low", "close"))
         sessions = len(bars.sessions)
-        return cls(signals, *kernel.outcomes(
+        return cls(signals, sessions, *kernel.outcomes(
             signals.bar, signals.side, signals.stop, np.ascontiguousarray(signals.take_profit), bars.offsets,
-            bars.session, *prices, hold, slippage_bps / 10_000.0, sessions), never=sessions)
+            bars.session, *prices, hold, slippage_bps / 10_000.0, sessions))
 
     @cached_property
     def queue(self) -> tuple[Ints, Ints, Ints]:
@@ -125,12 +125,12 @@ class Followed:
 
 
 class Selection(NamedTuple):
-    """The signals that became trades: position among the signals, window, shares; and counts [windows, refusals]."""
+    """counts [windows, refusals], and of the signals that became trades: position, window, shares."""
 
+    counts: NDArray[np.int64]
     signal: Ints
     window: Ints
     qty: Floats
-    counts: NDArray[np.int64]
 
 
 def fee_table(bars: Bars, account: Account) -> Floats:
@@ -162,18 +162,16 @@ def select(bars: Bars, followed: Followed, account: Account, windows: Windows, f
     size = (account.sizing_code, account.amount)
     if account.mode == "independent":
         qty = kernel.quantities(*size, account.cash, followed.fill, signals.stop, volatility)
-        chosen = kernel.select_independent(*windows, signals.bar, followed.symbol, followed.session, followed.refusal,
-                                           followed.exit_row, qty, counts)
-        return Selection(*chosen, counts=counts)
+        return Selection(counts, *kernel.select_independent(
+            *windows, signals.bar, followed.symbol, followed.session, followed.refusal, followed.exit_row, qty, counts))
     if count:
         late = followed.session[followed.refusal == kernel.NO_NEXT_BAR]
         counts[:, kernel.NO_NEXT_BAR] = [np.sum((late >= a) & (late < b)) for a, b in zip(*windows, strict=True)]
-    chosen = kernel.select_portfolio(
+    return Selection(counts, *kernel.select_portfolio(
         *windows, *followed.queue, signals.bar, followed.symbol, followed.session, bars.session,
         np.asarray(bars.close), signals.side, signals.score, signals.stop, volatility, followed.refusal, followed.fill,
         followed.exit_row, followed.exit_fill, followed.at_open, fees, account.cash, account.max_positions, *size,
-        len(bars.symbols), counts)
-    return Selection(*chosen, counts=counts)
+        len(bars.symbols), counts))
 
 
 class Fills(NamedTuple):

@@ -79,17 +79,18 @@ def test_portfolio_trades_and_equity_are_the_second_programs(bars: Bars, kind: s
 
 
 @pytest.mark.parametrize("mode", ["portfolio", "independent"])
-@pytest.mark.parametrize("embargo", [0, 7])
-def test_walk_forward_choices_and_trades_are_the_second_programs(bars: Bars, mode: str, embargo: int) -> None:
-    """Every split: the same training scores, the same chosen set, the same test trades."""
+@pytest.mark.parametrize(("embargo", "cash"), [(0, 6_000.0), (7, 1_900.0)])
+def test_walk_forward_choices_and_trades_are_the_second_programs(bars: Bars, mode: str, embargo: int,
+                                                                 cash: float) -> None:
+    """Every split, with scarce slots or scarce cash: the same training scores, chosen set and test trades."""
     few = bars.select(bars.symbols[:6])
     values = {"lookback": 15, "trend": 40}
     grid = {"stop_atr": [1.0, 2.5], "hold": [4, 9], "lookback": [5, 30]}
     base = strategy("donchian", values)
-    ours = walk_forward(few, base, grid, Account(mode=mode, cash=6_000.0, max_positions=3),
+    ours = walk_forward(few, base, grid, Account(mode=mode, cash=cash, max_positions=3),
                         Plan(train=120, test=40, embargo=embargo))
     expected = spec.walk_forward(plain(few), "donchian", grid, mode, params=values, embargo=embargo, train=120, test=40,
-                                 slippage_bps=5.0, fee=fee, cash=6_000.0, max_positions=3)
+                                 slippage_bps=5.0, fee=fee, cash=cash, max_positions=3)
     assert len(ours.splits) == len(expected) == (len(few.sessions) - 120) // 40
     for k, (split, other) in enumerate(zip(ours.splits, expected, strict=True)):
         scores = [np.nan if s["sharpe"] is None else s["sharpe"] for s in other["scores"]]

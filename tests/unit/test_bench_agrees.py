@@ -23,7 +23,7 @@ EPOCH = dt.date(1970, 1, 1).toordinal()
 @pytest.fixture(scope="module")
 def bars() -> Bars:
     """Symbols that list late, leave early, miss sessions and fall under the lowest price; some too short to trade."""
-    return synthetic_bars(40, 900, seed=5)
+    return synthetic_bars(60, 900, seed=5)
 
 
 @pytest.mark.parametrize("name", bare.NAMES)
@@ -32,7 +32,7 @@ def test_bare_loop_makes_the_products_trades(bars: Bars, name: str) -> None:
     entry, exit_, qty, bought, sold = bare.trades(bare.NAMES.index(name), arrays(bars))
     ours = backtest(bars, strategy(name), ALONE).fills
     order = np.argsort(ours.entry)
-    assert len(entry) > 100
+    assert len(entry) > 50
     assert np.array_equal(entry, ours.entry[order])
     assert np.array_equal(exit_, ours.exit[order])
     np.testing.assert_allclose(qty * (sold - bought), ours.net_pnl[order], rtol=1e-9, atol=1e-9)

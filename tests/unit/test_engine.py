@@ -200,6 +200,15 @@ def test_signals_do_not_depend_on_how_the_bars_are_cut_into_blocks(monkeypatch: 
         assert ours.to_frame(bars).equals(theirs.to_frame(bars))
 
 
+def test_fees_are_those_of_the_day_of_the_sale_and_capped() -> None:
+    """100,000 shares sold for 1,000,000 on 2015-03-02: 18.40 to the SEC, and FINRA's 11.90 capped at 5.95."""
+    flat_market = make_bars(flat(10.0, 4))
+    start = (np.datetime64("2015-02-28") - np.datetime64("1970-01-01")).astype(int)
+    bars = replace(flat_market, date=(flat_market.date + np.int32(start)))
+    account = replace(FREE, costs="us", notional=1_000_000.0, cash=2_000_000.0)
+    assert run(bars, AtRows(hold=2, rows=(0,)), account).fills.fees.tolist() == [pytest.approx(18.40 + 5.95)]
+
+
 def test_buy_and_hold_is_the_mean_of_the_growths() -> None:
     """A doubles, B (which lists a day later) halves, C ends at once: (2 + 0.5 + 1) / 3 of the cash."""
     bars = make_bars([(10.0,) * 4, (12.0,) * 4, (20.0,) * 4], [(8.0,) * 4, (4.0,) * 4], [(5.0,) * 4], starts=(0, 1, 0))
