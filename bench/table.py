@@ -71,7 +71,7 @@ def checks(results: Results) -> list[Check]:
 def deviation(results: Results, name: str, against: str) -> float | None:
     """How far a peer's profit is from the bare loop's, as a fraction of it."""
     jobs = results["jobs"]
-    if name not in jobs:
+    if name not in jobs or against not in jobs:
         return None
     ours: float = jobs[against]["net_pnl"]
     found: float = jobs[name]["net_pnl"] / ours - 1

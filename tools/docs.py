@@ -11,7 +11,6 @@ request and not compared.
 from __future__ import annotations
 
 import ast
-import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -123,13 +122,10 @@ def fees() -> str:
 
 
 def bench() -> str:
-    """The performance table: bench/results.json holds `rows` (one mapping of columns each), `machine`, `versions`."""
-    written = ROOT / "bench" / "results.json"
-    if not written.is_file():
-        return "Not measured yet; to measure: `make bench`."
-    found = json.loads(written.read_text(encoding="utf-8"))
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    return f"{table(found['rows'][0], [row.values() for row in found['rows']])}\n\n{found['machine']}; {versions}."
+    """The performance table of the last `make bench`."""
+    from bench.table import RESULTS, markdown
+
+    return markdown().strip() if RESULTS.is_file() else "Not measured yet; to measure: `make bench`."
 
 
 COMPUTED: dict[str, Callable[[], str]] = {

@@ -9,10 +9,12 @@
 
 from __future__ import annotations
 
+import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 from kobe81.app.analysis import Analysis, Setup
@@ -151,6 +153,17 @@ def scan(market: Market, *rules: str | Strategy) -> pl.DataFrame:
     from kobe81.strategies import strategies
 
     return last_signals(market.bars, [_strategy(rule) for rule in rules or strategies.names()])
+
+
+class _Room(ModuleType):
+    """The folder kobe81/backtest, which importing puts where users look for the function of that name."""
+
+    def __call__(self, *args: Any, **settings: Any) -> Result:
+        """Trade a strategy over the bars; see kobe81.app.api.backtest."""
+        return backtest(*args, **settings)
+
+
+sys.modules["kobe81.backtest"].__class__ = _Room
 
 
 def _strategy(rule: str | Strategy) -> Strategy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -81,8 +82,14 @@ def _local(function: Call, items: Iterable[Any]) -> Iterator[Any]:
     from joblib import Parallel, delayed
 
     parallel = Parallel(n_jobs=-1, backend="loky", return_as="generator")
-    results: Iterator[Any] = parallel(delayed(function)(item) for item in items)
-    return results
+    results = parallel(delayed(function)(item) for item in items)
+    try:
+        for result in results:  # noqa: UP028  (yield from would close it before the filter below stands)
+            yield result
+    finally:
+        with warnings.catch_warnings():  # joblib thinks it a waste to stop early, as an interrupted run must
+            warnings.simplefilter("ignore")
+            results.close()
 
 
 def _optional(package: str, extra: str) -> Any:

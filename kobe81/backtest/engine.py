@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, cast
 
@@ -118,6 +118,11 @@ class Followed:
             bars.session, *prices, hold, slippage_bps / 10_000.0, sessions))
 
     @cached_property
+    def entry_row(self) -> Ints:
+        """The row after each signal's; not a bar of the symbol where there is no next bar."""
+        return self.signals.bar + 1
+
+    @cached_property
     def queue(self) -> tuple[Ints, Ints, Ints]:
         """For the shared account: signals by entry session, first of each session, latest entry by own session."""
         return (*kernel.by_session(self.entry_session, self.never),
@@ -175,43 +180,47 @@ def select(bars: Bars, followed: Followed, account: Account, windows: Windows, f
 
 
 class Fills(NamedTuple):
-    """What marking a trade to market needs, one element per trade: rows, side, shares, prices with slippage."""
+    """What marking trades to market needs: which are picked and their shares; of all: rows, side, prices filled at."""
 
+    pick: Ints
+    qty: Floats
     entry: Ints
     exit: Ints
     side: NDArray[np.int8]
-    qty: Floats
     fill: Floats
     exit_fill: Floats
 
     @classmethod
-    def chosen(cls, followed: Followed, signal: Ints, qty: Floats) -> Fills:
+    def chosen(cls, followed: Followed, chosen: Selection) -> Fills:
         """The fills of the chosen signals."""
-        return cls(followed.signals.bar[signal] + 1, followed.exit_row[signal], followed.signals.side[signal], qty,
-                   followed.fill[signal], followed.exit_fill[signal])
+        return cls(chosen.signal, chosen.qty, followed.entry_row, followed.exit_row, followed.signals.side,
+                   followed.fill, followed.exit_fill)
 
     @classmethod
     def of(cls, trades: Trades) -> Fills:
         """The fills of finished trades."""
-        return cls(trades.entry, trades.exit, trades.side, trades.qty, trades.entry_price, trades.exit_price)
-
-    def fees(self, bars: Bars, fees: Floats) -> Floats:
-        """float64 [2, trades]: dollars paid at the entry and at the exit."""
-        paid: Floats = kernel.trade_fees(self.side, self.qty, self.fill, self.exit_fill, bars.session[self.entry],
-                                         bars.session[self.exit], fees)
-        return paid
+        return cls(np.arange(len(trades)), trades.qty, trades.entry, trades.exit, trades.side, trades.entry_price,
+                   trades.exit_price)
 
 
-def daily_changes(bars: Bars, fills: Fills, place: Ints, base: Ints, width: int, fees: Floats, *,
-                  profit_only: bool = False) -> Floats:
-    """float64 [4, curves, width]: daily changes of profit, gross value, capital tied up and open positions.
+class Marks(NamedTuple):
+    """Daily changes of some curves, and how many trades each of them counts."""
 
-    With `profit_only`, [1, curves, width]. place: the curve each trade belongs to; base: the session at which each
-    curve begins.
+    daily: Floats
+    counts: Ints
+
+
+def mark(bars: Bars, fills: Fills, place: Ints, base: Ints, width: int, fees: Floats, *, until: int | None = None,
+         profit_only: bool = False) -> Marks:
+    """Daily changes [4, curves, width] of profit, gross value, capital tied up and open positions; counts by curve.
+
+    With `profit_only`, [1, curves, width]. place: the curve each trade belongs to; base: the session each curve begins
+    at. Trades that have not left within `until` sessions of that (all of `width` by default) are left out.
     """
     daily = np.zeros((1 if profit_only else 4, len(base), width))
-    kernel.mark(place, base, *fills, fills.fees(bars, fees), bars.session, np.asarray(bars.close), daily)
-    return daily
+    counts = kernel.mark(place, base, width if until is None else until, *fills, fees, bars.session,
+                         np.asarray(bars.close), daily)
+    return Marks(daily, counts)
 
 
 def make_curve(daily: Floats, dates: NDArray[np.int32], cash: float) -> Curve:
@@ -233,17 +242,23 @@ def _by_window_session_symbol(followed: Followed, chosen: Selection, symbols: in
 
 
 def make_trades(bars: Bars, followed: Followed, chosen: Selection, fees: Floats) -> tuple[Trades, Ints]:
-    """The chosen trades with everything known about them, and their windows; by window, entry session, symbol."""
+    """The chosen trades, their excursions still unknown, and their windows; by window, entry session, symbol."""
     order = _by_window_session_symbol(followed, chosen, len(bars.symbols))
-    k = chosen.signal[order]
-    fills, signals = Fills.chosen(followed, k, chosen.qty[order]), followed.signals
-    mae, mfe = kernel.excursions(fills.entry, fills.exit, fills.side, followed.reason[k], fills.fill, fills.exit_fill,
-                                 np.asarray(bars.high), np.asarray(bars.low))
-    trades = Trades(signal=signals.bar[k], entry=fills.entry, exit=fills.exit, side=fills.side, qty=fills.qty,
-                    entry_price=fills.fill, exit_price=fills.exit_fill, stop=signals.stop[k],
-                    target=signals.take_profit[k], score=signals.score[k], fees=fills.fees(bars, fees).sum(axis=0),
-                    reason=followed.reason[k], mae=mae, mfe=mfe)
+    k, qty, signals = chosen.signal[order], chosen.qty[order], followed.signals
+    entry, leave, side = followed.entry_row[k], followed.exit_row[k], signals.side[k]
+    fill, exit_fill, unknown = followed.fill[k], followed.exit_fill[k], np.full(len(k), np.nan)
+    paid = kernel.trade_fees(side, qty, fill, exit_fill, bars.session[entry], bars.session[leave], fees)
+    trades = Trades(signal=signals.bar[k], entry=entry, exit=leave, side=side, qty=qty, entry_price=fill,
+                    exit_price=exit_fill, stop=signals.stop[k], target=signals.take_profit[k], score=signals.score[k],
+                    fees=paid, reason=followed.reason[k], mae=unknown, mfe=unknown)
     return trades, chosen.window[order]
+
+
+def with_excursions(bars: Bars, trades: Trades) -> Trades:
+    """The trades with their mae and mfe."""
+    mae, mfe = kernel.excursions(trades.entry, trades.exit, trades.side, trades.reason, trades.entry_price,
+                                 trades.exit_price, np.asarray(bars.high), np.asarray(bars.low))
+    return replace(trades, mae=mae, mfe=mfe)
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,10 +304,10 @@ def run_signals(bars: Bars, strategy: Strategy, account: Account, signals: Signa
     fees = fee_table(bars, account)
     chosen = select(bars, followed, account, Windows.whole(bars), fees, count=True)
     trades, window = make_trades(bars, followed, chosen, fees)
-    daily = daily_changes(bars, Fills.of(trades), window, np.zeros(1, np.int64), len(bars.sessions), fees)
+    daily = mark(bars, Fills.of(trades), window, np.zeros(1, np.int64), len(bars.sessions), fees).daily
     refusals = {text: int(chosen.counts[0, code]) for code, text in kernel.REFUSALS.items()}
-    return Backtest(bars, strategy, account, signals, trades, make_curve(daily[:, 0], bars.sessions, account.cash),
-                    refusals)
+    return Backtest(bars, strategy, account, signals, with_excursions(bars, trades),
+                    make_curve(daily[:, 0], bars.sessions, account.cash), refusals)
 
 
 def backtest(bars: Bars, strategy: Strategy, account: Account | None = None) -> Backtest:

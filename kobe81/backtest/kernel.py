@@ -169,32 +169,33 @@ def sell_fee(session: int, qty: float, price: float, fees: Any) -> Any:
 
 @compiled
 def trade_fees(side: Any, qty: Any, fill: Any, exit_fill: Any, entry_session: Any, exit_session: Any, fees: Any) -> Any:
-    """Fees paid (on entry, on exit) by each trade: a long sells at its exit, a short at its entry."""
-    paid = np.zeros((2, len(qty)))
+    """Fees of each trade: a long sells at its exit, a short at its entry."""
+    paid = np.zeros(len(qty))
     for k in range(len(qty)):
         if side[k] > 0:
-            paid[1, k] = sell_fee(exit_session[k], qty[k], exit_fill[k], fees)
+            paid[k] = sell_fee(exit_session[k], qty[k], exit_fill[k], fees)
         else:
-            paid[0, k] = sell_fee(entry_session[k], qty[k], fill[k], fees)
+            paid[k] = sell_fee(entry_session[k], qty[k], fill[k], fees)
     return paid
 
 
 @compiled
-def _leave(day: int, gapped: bool, held: int, slot: Any, qty: Any, row: Any, purse: Any, side: Any, fill: Any,
-           exit_session: Any, exit_fill: Any, at_open: Any, fees: Any) -> int:
+def _leave(day: int, gapped: bool, held: int, slot: Any, qty: Any, row: Any, leaves: Any, gaps: Any, purse: Any,
+           side: Any, fill: Any, exit_fill: Any, fees: Any) -> int:
     """Close the positions that leave on `day`, at the open or after it; returns how many are still held."""
     p = 0
     while p < held:
-        k = slot[p]
-        if exit_session[k] != day or at_open[k] != gapped:
+        if leaves[p] != day or gaps[p] != gapped:
             p += 1
             continue
+        k = slot[p]
         if side[k] > 0:
             purse[CASH] += qty[p] * exit_fill[k] - sell_fee(day, qty[p], exit_fill[k], fees)
         else:
             purse[CASH] += qty[p] * (2.0 * fill[k] - exit_fill[k])
         held -= 1
         slot[p], qty[p], row[p] = slot[held], qty[held], row[held]
+        leaves[p], gaps[p] = leaves[held], gaps[held]
     return held
 
 
@@ -258,7 +259,8 @@ def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, last_entry:
     bought = [0.0 for _ in range(0)]
     slot, row = np.zeros(max_positions, np.int64), np.zeros(max_positions, np.int64)
     qty, waiting, purse = np.zeros(max_positions), np.zeros(max(len(bar), 1), np.int64), np.zeros(2)
-    exit_session, free_from = session[exit_row], np.zeros(symbols, np.int64)
+    leaves, gaps = np.zeros(max_positions, np.int64), np.zeros(max_positions, np.bool_)
+    free_from = np.zeros(symbols, np.int64)
     counted, unread = counts.shape[1] > 0, np.zeros(TOO_DEAR + 1, np.int64)
     for w in range(len(starts)):
         free_from[:] = -1
@@ -266,7 +268,7 @@ def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, last_entry:
         count = counts[w] if counted else unread
         held, day, last = 0, starts[w], last_entry[starts[w] : ends[w]].max()
         while day <= last or held > 0:
-            held = _leave(day, True, held, slot, qty, row, purse, side, fill, exit_session, exit_fill, at_open, fees)
+            held = _leave(day, True, held, slot, qty, row, leaves, gaps, purse, side, fill, exit_fill, fees)
             n = 0
             if counted or held < max_positions:
                 n = _arrivals(starts[w], ends[w], order[first[day] : first[day + 1]], own, bar, symbol, refusal,
@@ -286,6 +288,7 @@ def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, last_entry:
                     if side[k] < 0:
                         purse[CASH] -= sell_fee(day, wanted, fill[k], fees)
                     slot[held], qty[held], row[held] = k, wanted, bar[k] + 1
+                    leaves[held], gaps[held] = session[exit_row[k]], at_open[k]
                     held += 1
                     free_from[symbol[k]] = exit_row[k]
                     chosen.append(np.int64(k))
@@ -293,7 +296,7 @@ def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, last_entry:
                     bought.append(wanted)
                     count[OPEN] += 1
             count[NO_SLOT] += n
-            held = _leave(day, False, held, slot, qty, row, purse, side, fill, exit_session, exit_fill, at_open, fees)
+            held = _leave(day, False, held, slot, qty, row, leaves, gaps, purse, side, fill, exit_fill, fees)
             if sizing != NOTIONAL:
                 purse[EQUITY] = _equity(day, held, slot, qty, row, purse[CASH], side, fill, exit_row, session, close)
             day += 1
@@ -301,26 +304,35 @@ def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, last_entry:
 
 
 @compiled
-def mark(place: Any, base: Any, entry: Any, exit_: Any, side: Any, qty: Any, fill: Any, exit_fill: Any, paid: Any,
-         session: Any, close: Any, daily: Any) -> None:
-    """Add each trade's daily changes to daily [4, places, sessions]: profit, gross value, capital tied up, positions.
+def mark(place: Any, base: Any, until: int, pick: Any, qty: Any, entry: Any, exit_: Any, side: Any, fill: Any,
+         exit_fill: Any, fees: Any, session: Any, close: Any, daily: Any) -> Any:
+    """Add each picked trade's changes to daily [4, places, sessions]: profit, gross value, capital tied up, positions.
 
     With daily [1, places, sessions], the profit alone. place: which curve a trade belongs to; base: the session each
-    curve begins at. A session without a bar of the symbol changes nothing, so the last known close stands. paid:
-    `trade_fees`.
+    curve begins at. pick: the trade's position in the arrays from `entry` on; qty goes with pick. A trade that has not
+    left within `until` sessions of its curve is left out. A session without a bar of the symbol changes nothing, so
+    the last known close stands. Returns how many trades each curve counts.
     """
-    for t in range(len(entry)):
-        c = place[t]
-        profit, units, before = daily[0, c], side[t] * qty[t], fill[t]
-        for i in range(entry[t], exit_[t]):
+    counts = np.zeros(len(base), np.int64)
+    for t in range(len(pick)):
+        c, k = place[t], pick[t]
+        first, last = session[entry[k]] - base[c], session[exit_[k]] - base[c]
+        if last >= until:
+            continue
+        counts[c] += 1
+        profit, units, before = daily[0, c], side[k] * qty[t], fill[k]
+        for i in range(entry[k], exit_[k]):
             profit[session[i] - base[c]] += units * (close[i] - before)
             before = close[i]
-        first, last = session[entry[t]] - base[c], session[exit_[t]] - base[c]
-        profit[last] += units * (exit_fill[t] - before) - paid[1, t]
-        profit[first] -= paid[0, t]
+        profit[last] += units * (exit_fill[k] - before)
+        if side[k] > 0:
+            profit[last] -= sell_fee(last + base[c], qty[t], exit_fill[k], fees)
+        else:
+            profit[first] -= sell_fee(first + base[c], qty[t], fill[k], fees)
         if len(daily) > 1:
-            _mark_value(daily[1, c], daily[2, c], daily[3, c], base[c], entry[t], exit_[t], units, fill[t], session,
+            _mark_value(daily[1, c], daily[2, c], daily[3, c], base[c], entry[k], exit_[k], units, fill[k], session,
                         close)
+    return counts
 
 
 @compiled

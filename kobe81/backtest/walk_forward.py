@@ -22,11 +22,12 @@ from kobe81.backtest.engine import (
     Windows,
     check_length,
     compute_signals,
-    daily_changes,
     fee_table,
     make_curve,
     make_trades,
+    mark,
     select,
+    with_excursions,
 )
 from kobe81.backtest.results import Curve, Trades
 from kobe81.core.bars import Bars, Floats, Ints
@@ -134,19 +135,17 @@ def _train(bars: Bars, followed: Followed, account: Account, plan: Plan, train: 
            fees: Floats) -> tuple[Floats, Ints]:
     """Score and number of the training trades that have left before the test window, less the embargo, begins."""
     chosen = select(bars, followed, account, train, fees)
-    left = bars.session[followed.exit_row[chosen.signal]] < train.ends[chosen.window] - plan.embargo
-    window = chosen.window[left]
-    fills = Fills.chosen(followed, chosen.signal[left], chosen.qty[left])
-    daily = daily_changes(bars, fills, window, train.starts, plan.train, fees, profit_only=True)
-    return annual_sharpe(daily[0], account.cash), np.bincount(window, minlength=len(train.starts))
+    marks = mark(bars, Fills.chosen(followed, chosen), chosen.window, train.starts, plan.train, fees,
+                 until=plan.train - plan.embargo, profit_only=True)
+    return annual_sharpe(marks.daily[0], account.cash), marks.counts
 
 
 def _daily(bars: Bars, trades: Trades, split: Ints, test: Windows, fees: Floats, *,
            profit_only: bool = False) -> Floats:
-    """`daily_changes` of the test trades, to the last exit, which may lie past the windows."""
+    """Daily changes of the test trades, to the last exit, which may lie past the windows."""
     leaves = bars.session[trades.exit] - test.starts[split]
     width = max(int(np.max(test.ends - test.starts)), int(leaves.max(initial=0)) + 1)
-    return daily_changes(bars, Fills.of(trades), split, test.starts, width, fees, profit_only=profit_only)
+    return mark(bars, Fills.of(trades), split, test.starts, width, fees, profit_only=profit_only).daily
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,6 +251,7 @@ def _verdict(bars: Bars, base: Strategy, account: Account, plan: Plan, sets: lis
             assert fallback is not None  # noqa: S101  (it was made because some split has no best)
             strategy, score, count = base, float(fallback.train_score[k]), int(fallback.train_trades[k])
             trades = fallback.trades.take(fallback.split == k)
+        trades = with_excursions(bars, trades)
         window = Windows(test.starts[k : k + 1], test.ends[k : k + 1])
         daily = _daily(bars, trades, np.zeros(len(trades), np.int64), window, fees)
         last = min(int(window.starts[0]) + daily.shape[2], len(bars.sessions))
@@ -262,7 +262,8 @@ def _verdict(bars: Bars, base: Strategy, account: Account, plan: Plan, sets: lis
     trades = Trades.join([split.trades for split in splits])
     begin = int(test.starts[0])
     end = max(int(test.ends[-1]), int(bars.session[trades.exit].max(initial=0)) + 1)
-    daily = daily_changes(bars, Fills.of(trades), np.zeros(len(trades), np.int64), np.array([begin]), end - begin, fees)
+    place = np.zeros(len(trades), np.int64)
+    daily = mark(bars, Fills.of(trades), place, np.array([begin]), end - begin, fees).daily
     curve = make_curve(daily[:, 0], bars.sessions[begin:end], account.cash)
     returns = tally.daily[:, begin : int(test.ends[-1])].T / account.cash
     return WalkForward(bars, base, account, plan, sets, splits, curve, trades, tally.train_score, tally.test_score,

@@ -83,6 +83,14 @@ class RanksTheSymbols(Donchian):
         return found._replace(when=found.when & (bars.symbol_index < len(bars.symbols) / 2))
 
 
+class NeedsCompany(Donchian):
+    """Trades only where there is more than one symbol."""
+
+    def setup(self, bars: Bars) -> Setup:
+        found = super().setup(bars)
+        return found._replace(when=found.when & (len(bars.symbols) > 1))
+
+
 @dataclass(frozen=True)
 class ComparesSoThatNanWins(AtrStopStrategy):
     """Not below the channel: true where there is no channel yet."""
@@ -214,6 +222,7 @@ BROKEN = [
     (CentersItsWindow, laws.cuts_do_not_matter),
     (LeaksAcrossTheBorder, laws.other_symbols_do_not_matter),
     (RanksTheSymbols, laws.other_symbols_do_not_matter),
+    (NeedsCompany, laws.other_symbols_do_not_matter),
     (CountsItsCalls, laws.nothing_is_changed),
     (WritesOnTheBars, laws.nothing_is_changed),
     (ComparesSoThatNanWins, laws.awkward_bars_do_no_harm),

@@ -11,7 +11,8 @@ from blocks import ROOT, commands, run
 from tools.check import check
 
 PAGE = "CONTRIBUTING.md"
-SKIPPED = shutil.ignore_patterns(".git", ".venv*", "__pycache__", ".*_cache", ".hypothesis", "demo", "runs", "shared")
+SKIPPED = shutil.ignore_patterns(".git", ".venv*", ".*_cache", ".hypothesis", "demo", "runs", "shared")
+"""Left out of the copy; compiled code goes along, because compiling is most of the time of a first run."""
 
 
 @pytest.fixture(scope="module")

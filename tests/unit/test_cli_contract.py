@@ -158,11 +158,11 @@ def test_several_strategies_stand_in_folders_of_their_own(folder, kobe):
 def test_a_config_file_says_what_options_say_and_options_win(folder, kobe):
     """Every table of it: the bars, the account, the plan, the strategy."""
     (folder / "c.toml").write_text(
-        '[data]\ndata = "bars.parquet"\nsymbols = ["AAPL", "T"]\nstart = 2015-02-02\nend = "2016-06-01"\n'
+        '[data]\ndata = "bars.parquet"\nsymbols = ["AAPL", "T"]\nstart = 2015-02-02\nend = "2016-02-01"\n'
         '[account]\ncash = 7000\n[plan]\ntrain = 100\n[strategy]\nlookback = 10\ntrend = 50\n')
     [found] = json.loads(kobe("backtest", "--config", "c.toml", "--cash", "8000", "--json").out)
     assert (found["symbols"], found["config"]["account"]["cash"]) == (2, 8000.0)
-    assert found["span"] == "2015-02-02 to 2016-06-01"
+    assert found["span"] == "2015-02-02 to 2016-02-01"
     assert (found["config"]["strategy"]["lookback"], found["config"]["strategy"]["trend"]) == (10, 50)
     [found] = json.loads(kobe("wf", "--config", "c.toml", "--strategy", "donchian", "--symbols", "ibm", "--json").out)
     assert (found["symbols"], found["config"]["plan"]["train"]) == (1, 100)
@@ -184,14 +184,11 @@ def test_json_is_json_and_nothing_else(kobe, words):
     json.loads(done.out, parse_constant=refuse)
 
 
-def test_a_reader_who_has_read_enough_is_no_error(folder):
-    """kobe strategies | head -1 ends well."""
-    process = start("strategies")
-    head = process.stdout.read(1)
-    process.stdout.close()
-    assert head
-    assert (process.wait(60), process.stderr.read()) == (0, "")
-    process.stderr.close()
+def test_a_reader_who_has_read_enough_sees_no_complaint(folder):
+    """kobe strategies | head -0: the pipe is closed before the first line is written."""
+    with start("strategies") as process:
+        process.stdout.close()
+        assert (process.wait(60) in (0, 1), process.stderr.read()) == (True, "")
 
 
 def test_help_answers_without_loading_the_engine():
