@@ -174,8 +174,8 @@ def walk_forward(kind: int, bars: Any, lookbacks: Any, stops: Any, holds: Any, d
     score = np.empty((sets, splits))
     for k in range(sets):
         stop, hold = stops[k // len(holds) % len(stops)], holds[k % len(holds)]
-        daily, count = _train(bars, found[k // per_lookback], stop, hold, sessions)
-        score[k] = _sharpes(daily, count, splits)
+        daily, count = train(bars, found[k // per_lookback], stop, hold, sessions)
+        score[k] = sharpes(daily, count, splits)
     chosen = _choose(score, default)
     out = []
     for k in range(sets):
@@ -199,7 +199,7 @@ def signals(kind: int, bars: Any, lookback: int) -> Any:
 
 
 @compiled
-def _train(bars: Any, found: Any, stop_atr: float, hold: int, sessions: int) -> Any:
+def train(bars: Any, found: Any, stop_atr: float, hold: int, sessions: int) -> Any:
     """One set in all training windows: (daily profit [sessions, LANES], trades [windows]); lane of window w: w % LANES.
 
     A signal is looked at once for the LANES windows it lies in, and a trade marked once for those that take it. Counted
@@ -248,7 +248,7 @@ def _mark(bars: Any, entry: int, exit_: int, sold: float, counts: Any, daily: An
 
 
 @compiled
-def _sharpes(daily: Any, count: Any, splits: int) -> Any:
+def sharpes(daily: Any, count: Any, splits: int) -> Any:
     """Sharpe of each training window's daily returns, not annual; NaN where undefined or made of too few trades."""
     score = np.full(splits, np.nan)
     for w in range(splits):

@@ -1,8 +1,8 @@
 """The same rules in vectorbt and backtesting.py, as near as each gets to spec.md; imported only to be measured.
 
 vectorbt works on one matrix of sessions by symbols, so a missing bar inside a symbol's life becomes a flat one. It
-looks at a stop from the bar after the entry on, never on the entry bar itself. Its walk-forward is one run per parameter
-set over everything, cut into windows afterwards: windows do not start flat, and nothing is purged.
+looks at a stop from the bar after the entry on, never on the entry bar itself. Its walk-forward is one run per
+parameter set over everything, cut into windows afterwards: windows do not start flat, and nothing is purged.
 
 backtesting.py takes one symbol at a time. It fills every order at an open, so the time exit comes at the open after the
 fifth bar instead of its close, and the number of shares must be set before the price they are bought at is known.

@@ -25,10 +25,10 @@ def check(steps: Mapping[str, Sequence[str]]) -> int:
         print(f"== {number}/{len(steps)} {name}", flush=True)
         started = time.monotonic()
         code = subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603  (the commands above)
+        left = list(steps)[number:]
+        if code and left:  # the last one's own closing line is the last line
+            print(f"== {name} FAILED after {time.monotonic() - started:.0f} s; not run: {', '.join(left)}", flush=True)
         if code:
-            left = list(steps)[number:]
-            after = f"; not run: {', '.join(left)}" if left else ""
-            print(f"== {name} FAILED after {time.monotonic() - started:.0f} s{after}", file=sys.stderr, flush=True)
             return code
     return 0
 

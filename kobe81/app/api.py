@@ -26,8 +26,8 @@ from kobe81.app.runs import Run, run_backtest, run_walk_forward
 from kobe81.backtest.engine import Account
 from kobe81.backtest.walk_forward import Plan
 from kobe81.backtest.walk_forward import walk_forward as walk_forward_
-from kobe81.core.bars import Bars, Origin
-from kobe81.core.errors import unknown_name
+from kobe81.core.bars import FIELDS, Bars, Origin
+from kobe81.core.errors import DataError, unknown_name
 from kobe81.core.params import parameters, with_values
 from kobe81.experiments.registry import write_files
 from kobe81.strategies import Strategy, strategy
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 SEED = 7
+COLUMNS = ("symbol", "date", *FIELDS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,15 +115,17 @@ def load(data: str | Path, *, symbols: str | None = None, policy: Literal["drop"
 
 
 def from_frame(frame: Any, name: str = "frame") -> Market:
-    """Bars from a polars or pandas frame: symbol, date, open, high, low, close, volume; checked, bad ones dropped."""
-    import polars as pl
+    """Bars from a polars or pandas frame: symbol, date, open, high, low, close, volume; checked, bad ones dropped.
 
+    DataError where a column is missing or holds something else, and where no bar is valid.
+    """
     from kobe81.data.load import is_synthetic, survivorship
     from kobe81.data.panel import content_hash
     from kobe81.preflight.data_quality import check
 
-    table = frame if isinstance(frame, pl.DataFrame) else pl.from_pandas(frame)
-    clean, found = check(table.with_columns(pl.col("date").cast(pl.Date)))
+    clean, found = check(_table(frame, name))
+    if clean.is_empty():
+        raise DataError(f"{name} holds no valid bar: {found.summary.line}")
     bars = Bars.from_frame(clean, Origin(name))
     bars = replace(bars, origin=Origin(name, is_synthetic(bars), survivorship(bars)))
     warnings = () if found.findings.is_empty() else (found.summary.line,)
@@ -153,6 +156,25 @@ def scan(market: Market, *rules: str | Strategy) -> pl.DataFrame:
     from kobe81.strategies import strategies
 
     return last_signals(market.bars, [_strategy(rule) for rule in rules or strategies.names()])
+
+
+def _table(frame: Any, name: str) -> pl.DataFrame:
+    """The columns of bars, typed."""
+    import polars as pl
+
+    missing = [column for column in COLUMNS if column not in frame.columns]
+    if missing:
+        raise DataError(f"{name} has no column {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+    try:
+        table = pl.DataFrame({column: _column(frame[column]) for column in COLUMNS})
+        return table.with_columns(pl.col("date").cast(pl.Date), pl.col(FIELDS).cast(pl.Float64))
+    except (pl.exceptions.PolarsError, TypeError) as error:
+        raise DataError(f"{name}: {str(error).splitlines()[0]}; write dates as dates, prices as numbers") from error
+
+
+def _column(values: Any) -> Any:
+    """A column for polars; of pandas, what NumPy can hold without a detour over Python's objects."""
+    return values.to_numpy() if getattr(values.dtype, "kind", "") in "fiu" else values.to_list()
 
 
 class _Room(ModuleType):

@@ -24,7 +24,7 @@ from kobe81.backtest.walk_forward import Batch, Mapper, Trial
 from kobe81.core.hashing import digest_of
 
 ARRAYS = ("train_score", "train_trades", "test_score", "daily", "split")
-"""What a trial holds beside its index and its trades."""
+"""What a trial holds beside its place and its trades."""
 TRADES = tuple(f.name for f in fields(Trades))
 
 
@@ -57,7 +57,7 @@ class Finished:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, batch: Batch) -> Path:
-        parts = [(index, strategy.name, vars(strategy)) for index, strategy in batch]
+        parts = [(place, strategy.name, vars(strategy)) for place, strategy in batch]
         return self.folder / f"{digest_of(parts).removeprefix('sha256:')[:32]}.npz"
 
     def _keep(self, batch: Batch, trials: list[Trial]) -> list[Trial]:
@@ -75,8 +75,8 @@ class Finished:
     def _read(self, batch: Batch) -> list[Trial] | None:
         """The trials of a kept batch; None where the file is not whole."""
         try:
-            with np.load(self._path(batch), allow_pickle=False) as kept:
-                return [_unpacked(kept, i, index) for i, (index, _) in enumerate(batch)]
+            with self._path(batch).open("rb") as file, np.load(file, allow_pickle=False) as kept:
+                return [_unpacked(kept, i, place) for i, (place, _) in enumerate(batch)]
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
 
@@ -86,6 +86,6 @@ def _packed(trials: list[Trial]) -> dict[str, Any]:
     return arrays | {f"{i}.trades.{name}": getattr(t.trades, name) for i, t in enumerate(trials) for name in TRADES}
 
 
-def _unpacked(kept: Any, i: int, index: int) -> Trial:
+def _unpacked(kept: Any, i: int, place: int) -> Trial:
     trades = Trades(**{name: kept[f"{i}.trades.{name}"] for name in TRADES})
-    return Trial(index, trades=trades, **{name: kept[f"{i}.{name}"] for name in ARRAYS})
+    return Trial(place, trades=trades, **{name: kept[f"{i}.{name}"] for name in ARRAYS})

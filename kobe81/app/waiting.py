@@ -25,6 +25,6 @@ def waiting(what: str, *, quiet: bool = False) -> Iterator[Tick]:
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(20), TextColumn("{task.fields[parts]}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"{what} (the first run compiles for some seconds)", total=None, parts="")
+        task = bar.add_task(f"{what}, compiling at first", total=None, parts="")
         yield lambda done, total: bar.update(task, completed=done, total=total, description=what,
                                              parts=f"{done} of {total} batches")

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kobe81.backtest import kernel
+from kobe81.backtest.orders import NO_NEXT_BAR, REFUSALS, Exits, Orders, Prices, Terms
 from kobe81.backtest.results import Curve, Trades
 from kobe81.core.bars import BLOCK_ROWS, Bars, Column, Floats, Ints
 from kobe81.core.errors import DataError, UsageError, unknown_name
@@ -95,38 +96,35 @@ def compute_signals(bars: Bars, strategies: Sequence[Strategy]) -> list[Signals]
 
 @dataclass(frozen=True, eq=False)
 class Followed:
-    """Every signal with the exit it would have, and its fills with slippage; one array element per signal."""
+    """Signals on their way: what is known of each at once, and of its exit as soon as somebody asks."""
 
     signals: Signals
-    never: int
-    symbol: NDArray[np.int32]
-    session: NDArray[np.int32]
-    entry_session: NDArray[np.int32]
-    refusal: NDArray[np.int8]
-    exit_row: Ints
-    reason: NDArray[np.int8]
-    at_open: NDArray[np.bool_]
-    fill: Floats
-    exit_fill: Floats
+    prices: Prices
+    orders: Orders
+    exits: Exits
+    terms: Terms
+    sessions: int
 
     @classmethod
-    def of(cls, bars: Bars, signals: Signals, hold: int, slippage_bps: float) -> Followed:
-        prices = (np.asarray(getattr(bars, f)) for f in ("open", "high", "low", "close"))
-        sessions = len(bars.sessions)
-        return cls(signals, sessions, *kernel.outcomes(
-            signals.bar, signals.side, signals.stop, np.ascontiguousarray(signals.take_profit), bars.offsets,
-            bars.session, *prices, hold, slippage_bps / 10_000.0, sessions))
-
-    @cached_property
-    def entry_row(self) -> Ints:
-        """The row after each signal's; not a bar of the symbol where there is no next bar."""
-        return self.signals.bar + 1
+    def of(cls, bars: Bars, signals: Signals, hold: int, account: Account) -> Followed:
+        """The signals of one strategy, held for `hold` bars."""
+        n, sessions = len(signals), len(bars.sessions)
+        prices = Prices(*(np.asarray(getattr(bars, f)) for f in ("open", "high", "low", "close")),
+                               session=bars.session, offsets=bars.offsets)
+        terms = Terms(hold, account.slippage_bps / 10_000.0, account.cash, account.max_positions,
+                             account.sizing_code, account.amount)
+        arrival = kernel.arrive(signals.bar, signals.side, signals.stop, prices, terms.slippage, sessions)
+        orders = Orders(signals.bar, signals.side, signals.stop, np.ascontiguousarray(signals.take_profit),
+                               signals.score, _volatility(bars, signals, account), *arrival)
+        exits = Exits(np.zeros(n, np.bool_), np.zeros(n, np.int64), np.zeros(n, np.int32), np.zeros(n),
+                             np.zeros(n, np.int8), np.zeros(n, np.bool_))
+        return cls(signals, prices, orders, exits, terms, sessions)
 
     @cached_property
     def queue(self) -> tuple[Ints, Ints, Ints]:
         """For the shared account: signals by entry session, first of each session, latest entry by own session."""
-        return (*kernel.by_session(self.entry_session, self.never),
-                kernel.last_entries(self.session, self.entry_session, self.never))
+        return (*kernel.by_session(self.orders.enters, self.sessions),
+                kernel.last_entries(self.orders.own, self.orders.enters, self.sessions))
 
 
 class Selection(NamedTuple):
@@ -155,28 +153,19 @@ def _volatility(bars: Bars, signals: Signals, account: Account) -> Floats:
     return annual
 
 
-def select(bars: Bars, followed: Followed, account: Account, windows: Windows, fees: Floats, *,
-           count: bool = False) -> Selection:
+def select(followed: Followed, account: Account, windows: Windows, fees: Floats, *, count: bool = False) -> Selection:
     """The trades an account makes of the signals, in each window from flat with its full cash.
 
     count: also count the refusals, for which every signal has to be looked at.
     """
-    signals = followed.signals
-    counts = np.zeros((len(windows.starts), len(kernel.REFUSALS) + 1 if count else 0), np.int64)
-    volatility = _volatility(bars, signals, account)
-    size = (account.sizing_code, account.amount)
+    counts = np.zeros((len(windows.starts), len(REFUSALS) + 1 if count else 0), np.int64)
+    path = followed.orders, followed.exits, followed.prices, followed.terms
     if account.mode == "independent":
-        qty = kernel.quantities(*size, account.cash, followed.fill, signals.stop, volatility)
-        return Selection(counts, *kernel.select_independent(
-            *windows, signals.bar, followed.symbol, followed.session, followed.refusal, followed.exit_row, qty, counts))
+        return Selection(counts, *kernel.select_independent(*windows, *path, followed.sessions, counts))
     if count:
-        late = followed.session[followed.refusal == kernel.NO_NEXT_BAR]
-        counts[:, kernel.NO_NEXT_BAR] = [np.sum((late >= a) & (late < b)) for a, b in zip(*windows, strict=True)]
-    return Selection(counts, *kernel.select_portfolio(
-        *windows, *followed.queue, signals.bar, followed.symbol, followed.session, bars.session,
-        np.asarray(bars.close), signals.side, signals.score, signals.stop, volatility, followed.refusal, followed.fill,
-        followed.exit_row, followed.exit_fill, followed.at_open, fees, account.cash, account.max_positions, *size,
-        len(bars.symbols), counts))
+        late = followed.orders.own[followed.orders.refusal == NO_NEXT_BAR]
+        counts[:, NO_NEXT_BAR] = [np.sum((late >= a) & (late < b)) for a, b in zip(*windows, strict=True)]
+    return Selection(counts, *kernel.select_portfolio(*windows, followed.queue, *path, fees, counts))
 
 
 class Fills(NamedTuple):
@@ -193,8 +182,8 @@ class Fills(NamedTuple):
     @classmethod
     def chosen(cls, followed: Followed, chosen: Selection) -> Fills:
         """The fills of the chosen signals."""
-        return cls(chosen.signal, chosen.qty, followed.entry_row, followed.exit_row, followed.signals.side,
-                   followed.fill, followed.exit_fill)
+        orders, exits = followed.orders, followed.exits
+        return cls(chosen.signal, chosen.qty, orders.bar + 1, exits.row, orders.side, orders.fill, exits.price)
 
     @classmethod
     def of(cls, trades: Trades) -> Fills:
@@ -234,9 +223,9 @@ def make_curve(daily: Floats, dates: NDArray[np.int32], cash: float) -> Curve:
 
 def _by_window_session_symbol(followed: Followed, chosen: Selection, symbols: int) -> Ints:
     """The order of the trades: two stable counting sorts, because a comparison sort takes longer than the backtest."""
-    order, _ = kernel.by_session(followed.symbol[chosen.signal], symbols)
-    moment = chosen.window * (followed.never + 1) + followed.entry_session[chosen.signal]
-    later, _ = kernel.by_session(moment[order], len(chosen.counts) * (followed.never + 1))
+    order, _ = kernel.by_session(followed.orders.symbol[chosen.signal], symbols)
+    moment = chosen.window * (followed.sessions + 1) + followed.orders.enters[chosen.signal]
+    later, _ = kernel.by_session(moment[order], len(chosen.counts) * (followed.sessions + 1))
     ordered: Ints = order[later]
     return ordered
 
@@ -244,13 +233,12 @@ def _by_window_session_symbol(followed: Followed, chosen: Selection, symbols: in
 def make_trades(bars: Bars, followed: Followed, chosen: Selection, fees: Floats) -> tuple[Trades, Ints]:
     """The chosen trades, their excursions still unknown, and their windows; by window, entry session, symbol."""
     order = _by_window_session_symbol(followed, chosen, len(bars.symbols))
-    k, qty, signals = chosen.signal[order], chosen.qty[order], followed.signals
-    entry, leave, side = followed.entry_row[k], followed.exit_row[k], signals.side[k]
-    fill, exit_fill, unknown = followed.fill[k], followed.exit_fill[k], np.full(len(k), np.nan)
-    paid = kernel.trade_fees(side, qty, fill, exit_fill, bars.session[entry], bars.session[leave], fees)
-    trades = Trades(signal=signals.bar[k], entry=entry, exit=leave, side=side, qty=qty, entry_price=fill,
-                    exit_price=exit_fill, stop=signals.stop[k], target=signals.take_profit[k], score=signals.score[k],
-                    fees=paid, reason=followed.reason[k], mae=unknown, mfe=unknown)
+    k, qty, orders, exits = chosen.signal[order], chosen.qty[order], followed.orders, followed.exits
+    side, fill, exit_fill, unknown = orders.side[k], orders.fill[k], exits.price[k], np.full(len(k), np.nan)
+    paid = kernel.trade_fees(side, qty, fill, exit_fill, orders.enters[k], exits.session[k], fees)
+    trades = Trades(signal=orders.bar[k], entry=orders.bar[k] + 1, exit=exits.row[k], side=side, qty=qty,
+                    entry_price=fill, exit_price=exit_fill, stop=orders.stop[k], target=orders.target[k],
+                    score=orders.score[k], fees=paid, reason=exits.reason[k], mae=unknown, mfe=unknown)
     return trades, chosen.window[order]
 
 
@@ -300,12 +288,12 @@ def run_signals(bars: Bars, strategy: Strategy, account: Account, signals: Signa
         where = int(signals.bar[np.argmin(defined)])
         raise UsageError(f"{strategy.name} gave a signal without a finite entry, stop or score at row {where}; "
                          f"mend the strategy so that undefined inputs give no signal")
-    followed = Followed.of(bars, signals, strategy.hold, account.slippage_bps)
+    followed = Followed.of(bars, signals, strategy.hold, account)
     fees = fee_table(bars, account)
-    chosen = select(bars, followed, account, Windows.whole(bars), fees, count=True)
+    chosen = select(followed, account, Windows.whole(bars), fees, count=True)
     trades, window = make_trades(bars, followed, chosen, fees)
     daily = mark(bars, Fills.of(trades), window, np.zeros(1, np.int64), len(bars.sessions), fees).daily
-    refusals = {text: int(chosen.counts[0, code]) for code, text in kernel.REFUSALS.items()}
+    refusals = {text: int(chosen.counts[0, code]) for code, text in REFUSALS.items()}
     return Backtest(bars, strategy, account, signals, with_excursions(bars, trades),
                     make_curve(daily[:, 0], bars.sessions, account.cash), refusals)
 

@@ -1,8 +1,9 @@
-"""The compiled heart of the backtest, in three steps that each read the bars once.
+"""The compiled heart of the backtest.
 
-`outcomes` follows every signal to its exit as if it were the only one; that needs nothing but the symbol's own bars.
-`select_independent` and `select_portfolio` then decide which signals become trades, and of what size. `mark` turns
-trades into daily profit. A walk-forward runs the first step once and the others once per window.
+`arrive` says of every signal when it would enter, and whether it may. `select_independent` and `select_portfolio` then
+decide which signals become trades, and of what size; a signal is followed to its exit only once something depends on
+it, which needs nothing but the symbol's own bars. `mark` turns trades into daily profit. A walk-forward runs the first
+step once and the others once per window.
 
 Rows are positions in the bars; sessions are positions in the union of all dates. Source: spec.md, Fills in a backtest.
 """
@@ -10,25 +11,27 @@ Rows are positions in the bars; sessions are positions in the union of all dates
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-STOP, TARGET, TIME, END = 0, 1, 2, 3
-"""Why a trade left; positions in results.EXIT_REASONS."""
-
-OPEN, NO_NEXT_BAR, GAPPED, BUSY, NO_SLOT, NO_CASH, TOO_DEAR = 0, 1, 2, 3, 4, 5, 6
-REFUSALS: Final = {
-    NO_NEXT_BAR: "no next bar to enter on",
-    GAPPED: "gapped through the stop",
-    BUSY: "already in a position",
-    NO_SLOT: "no free slot",
-    NO_CASH: "not enough cash",
-    TOO_DEAR: "one share costs more than the order",
-}
-NOTIONAL, FRACTION, RISK, VOLATILITY = 0, 1, 2, 3
-"""Sizing: dollars, fraction of equity, fraction of equity at risk to the stop, annual volatility to carry."""
+from kobe81.backtest.orders import (
+    BUSY,
+    END,
+    GAPPED,
+    NO_CASH,
+    NO_NEXT_BAR,
+    NO_SLOT,
+    NOTIONAL,
+    OPEN,
+    RISK,
+    STOP,
+    TARGET,
+    TIME,
+    TOO_DEAR,
+    VOLATILITY,
+)
 
 CASH, EQUITY = 0, 1
 """Positions in the purse of a shared account."""
@@ -37,80 +40,110 @@ compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 
 
 @compiled
-def outcomes(bar: Any, side: Any, stop: Any, target: Any, offsets: Any, session: Any, open_: Any, high: Any, low: Any,
-             close: Any, hold: int, slippage: float, sessions: int) -> Any:
-    """Follow each signal to its exit. Arrays per signal, ordered by bar; `slippage` is a fraction, for every fill.
-
-    Returns (symbol, own session, entry session, refusal, exit row, reason, at_open, fill, exit fill). The entry session
-    is `sessions` where there is no next bar; at_open: whether the exit was a gap, before that session's entries.
-    """
+def arrive(bar: Any, side: Any, stop: Any, prices: Any, slippage: float, sessions: int) -> Any:
+    """The last five fields of Orders, for signals ordered by row; `sessions`: how many there are."""
     n, s = len(bar), 0
     symbol, own, enters = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    refusal, reason, at_open = np.zeros(n, np.int8), np.zeros(n, np.int8), np.zeros(n, np.bool_)
-    exit_row, fill, exit_fill = bar.copy(), np.full(n, np.nan), np.full(n, np.nan)
+    refusal, fill = np.zeros(n, np.int8), np.empty(n)
     for k in range(n):
-        while bar[k] >= offsets[s + 1]:
+        while bar[k] >= prices.offsets[s + 1]:
             s += 1
-        entry, last = bar[k] + 1, offsets[s + 1] - 1
-        symbol[k], own[k], enters[k] = s, session[bar[k]], sessions
-        if entry > last:
+        symbol[k], own[k], enters[k], fill[k] = s, prices.session[bar[k]], sessions, np.nan
+        entry = bar[k] + 1
+        if entry == prices.offsets[s + 1]:
             refusal[k] = NO_NEXT_BAR
             continue
-        up, worse = side[k] > 0, 1.0 + side[k] * slippage
-        enters[k], fill[k] = session[entry], open_[entry] * worse
-        if not (open_[entry] > stop[k] if up else open_[entry] < stop[k]):
+        price = prices.open[entry]
+        enters[k], fill[k] = prices.session[entry], price * (1.0 + side[k] * slippage)
+        if not (price > stop[k] if side[k] > 0 else price < stop[k]):
             refusal[k] = GAPPED
-            continue
-        final = min(entry + hold - 1, last)
-        reason[k], exit_row[k], price = TIME if final == entry + hold - 1 else END, final, close[final]
-        for i in range(entry, final + 1):
-            gapped = i > entry and (open_[i] <= stop[k] if up else open_[i] >= stop[k])
-            if gapped or (low[i] <= stop[k] if up else high[i] >= stop[k]):
-                reason[k], exit_row[k], at_open[k] = STOP, i, gapped
-                price = open_[i] if gapped else stop[k]
-                break
-            if high[i] >= target[k] if up else low[i] <= target[k]:
-                reason[k], exit_row[k] = TARGET, i
-                price = max(open_[i], target[k]) if up else min(open_[i], target[k])
-                break
-        exit_fill[k] = price * (2.0 - worse)
-    return symbol, own, enters, refusal, exit_row, reason, at_open, fill, exit_fill
+    return symbol, own, enters, refusal, fill
 
 
 @compiled
-def select_independent(starts: Any, ends: Any, bar: Any, symbol: Any, own: Any, refusal: Any, exit_row: Any,
-                       quantity: Any, counts: Any) -> Any:
+def _follow(k: int, orders: Any, exits: Any, prices: Any, terms: Any) -> None:
+    """Write where signal k leaves, if that is not known yet."""
+    if exits.known[k]:
+        return
+    stop, target, up = orders.stop[k], orders.target[k], orders.side[k] > 0
+    entry, last = orders.bar[k] + 1, prices.offsets[orders.symbol[k] + 1] - 1
+    final = min(entry + terms.hold - 1, last)
+    row, price, at_open = final, prices.close[final], False
+    reason = TIME if final == entry + terms.hold - 1 else END
+    for i in range(entry, final + 1):
+        at_open = i > entry and (prices.open[i] <= stop if up else prices.open[i] >= stop)
+        if at_open or (prices.low[i] <= stop if up else prices.high[i] >= stop):
+            row, price, reason = i, prices.open[i] if at_open else stop, STOP
+            break
+        if prices.high[i] >= target if up else prices.low[i] <= target:
+            row, reason = i, TARGET
+            price = max(prices.open[i], target) if up else min(prices.open[i], target)
+            break
+    exits.known[k], exits.row[k], exits.session[k] = True, row, prices.session[row]
+    exits.price[k], exits.reason[k] = price * (1.0 - orders.side[k] * terms.slippage), reason
+    exits.at_open[k] = at_open
+
+
+@compiled
+def shares(terms: Any, equity: float, fill: float, stop: float, volatility: float) -> float:
+    """Whole shares for an order: floor(budget / what one share uses of it); 0 where that is undefined."""
+    if terms.sizing == NOTIONAL:
+        return float(math.floor(terms.size / fill))
+    uses = fill
+    if terms.sizing == RISK:
+        uses = abs(fill - stop)
+    elif terms.sizing == VOLATILITY:
+        uses = fill * volatility
+    return float(math.floor(terms.size * equity / uses)) if uses > 0.0 and equity > 0.0 else 0.0
+
+
+@compiled
+def _most_trades(starts: Any, ends: Any, own: Any, sessions: int) -> int:
+    """Signals in all windows together: room for every trade there can be."""
+    before, room = np.zeros(sessions + 1, np.int64), 0
+    for d in own:
+        before[d + 1] += 1
+    before = np.cumsum(before)
+    for w in range(len(starts)):
+        room += before[ends[w]] - before[starts[w]]
+    return room
+
+
+@compiled
+def select_independent(starts: Any, ends: Any, orders: Any, exits: Any, prices: Any, terms: Any, sessions: int,
+                       counts: Any) -> Any:
     """The signals each symbol trades on its own, window by window.
 
-    starts, ends: sessions of the windows, ascending; a signal belongs to a window by its own session. bar and symbol
-    are ordered by symbol, then bar. counts [windows, refusals] is added to, unless it has no columns. Returns (signal,
-    window, quantity).
+    starts, ends: sessions of the windows, ascending; a signal belongs to a window by its own session. counts
+    [windows, refusals] is added to, unless it has no columns. Returns (signal, window, shares).
     """
-    chosen, windows = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
-    n, begin = len(bar), 0
+    room = _most_trades(starts, ends, orders.own, sessions)
+    chosen, windows, bought, trades = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room), 0
+    n, begin = len(orders.bar), 0
     while begin < n:
         end = begin
-        while end < n and symbol[end] == symbol[begin]:
+        while end < n and orders.symbol[end] == orders.symbol[begin]:
             end += 1
         first = begin
         for w in range(len(starts)):
-            while first < end and own[first] < starts[w]:
+            while first < end and orders.own[first] < starts[w]:
                 first += 1
             free_from, k = np.int64(-1), first
-            while k < end and own[k] < ends[w]:
-                why = BUSY if bar[k] < free_from else refusal[k]
-                if why == OPEN and not (quantity[k] >= 1.0):
-                    why = TOO_DEAR
+            while k < end and orders.own[k] < ends[w]:
+                why, wanted = BUSY if orders.bar[k] < free_from else orders.refusal[k], 0.0
                 if why == OPEN:
-                    chosen.append(np.int64(k))
-                    windows.append(np.int64(w))
-                    free_from = exit_row[k]
+                    wanted = shares(terms, terms.cash, orders.fill[k], orders.stop[k], orders.volatility[k])
+                    why = OPEN if wanted >= 1.0 else TOO_DEAR
+                if why == OPEN:
+                    _follow(k, orders, exits, prices, terms)
+                    chosen[trades], windows[trades], bought[trades] = k, w, wanted
+                    trades += 1
+                    free_from = exits.row[k]
                 if counts.shape[1] > 0:
                     counts[w, why] += 1
                 k += 1
         begin = end
-    signal = np.array(chosen, np.int64)
-    return signal, np.array(windows, np.int64), quantity[signal]
+    return chosen[:trades], windows[:trades], bought[:trades]
 
 
 @compiled
@@ -140,28 +173,6 @@ def last_entries(own: Any, enters: Any, sessions: int) -> Any:
 
 
 @compiled
-def shares(sizing: int, size: float, equity: float, fill: float, stop: float, volatility: float) -> float:
-    """Whole shares for an order: floor(budget / what one share uses of it); 0 where that is undefined."""
-    if sizing == NOTIONAL:
-        return float(math.floor(size / fill))
-    uses = fill
-    if sizing == RISK:
-        uses = abs(fill - stop)
-    elif sizing == VOLATILITY:
-        uses = fill * volatility
-    return float(math.floor(size * equity / uses)) if uses > 0.0 and equity > 0.0 else 0.0
-
-
-@compiled
-def quantities(sizing: int, size: float, equity: float, fill: Any, stop: Any, volatility: Any) -> Any:
-    """`shares` for each signal at one equity."""
-    out = np.empty(len(fill))
-    for k in range(len(fill)):
-        out[k] = shares(sizing, size, equity, fill[k], stop[k], volatility[k])
-    return out
-
-
-@compiled
 def sell_fee(session: int, qty: float, price: float, fees: Any) -> Any:
     """Fees of selling on a session; fees [3, sessions]: rate per dollar, dollars per share, cap of the latter."""
     return fees[0, session] * qty * price + min(fees[1, session] * qty, fees[2, session])
@@ -180,22 +191,24 @@ def trade_fees(side: Any, qty: Any, fill: Any, exit_fill: Any, entry_session: An
 
 
 @compiled
-def _leave(day: int, gapped: bool, held: int, slot: Any, qty: Any, row: Any, leaves: Any, gaps: Any, purse: Any,
-           side: Any, fill: Any, exit_fill: Any, fees: Any) -> int:
-    """Close the positions that leave on `day`, at the open or after it; returns how many are still held."""
+def _leave(day: int, gapped: bool, held: int, book: Any, qty: Any, purse: Any, orders: Any, exits: Any,
+           fees: Any) -> int:
+    """Close the positions that leave on `day`, at the open or after it; returns how many are still held.
+
+    book [3, slots]: each position's signal, the session it leaves on, the row it was last marked at.
+    """
     p = 0
     while p < held:
-        if leaves[p] != day or gaps[p] != gapped:
+        k = book[0, p]
+        if book[1, p] != day or exits.at_open[k] != gapped:
             p += 1
             continue
-        k = slot[p]
-        if side[k] > 0:
-            purse[CASH] += qty[p] * exit_fill[k] - sell_fee(day, qty[p], exit_fill[k], fees)
+        if orders.side[k] > 0:
+            purse[CASH] += qty[p] * exits.price[k] - sell_fee(day, qty[p], exits.price[k], fees)
         else:
-            purse[CASH] += qty[p] * (2.0 * fill[k] - exit_fill[k])
+            purse[CASH] += qty[p] * (2.0 * orders.fill[k] - exits.price[k])
         held -= 1
-        slot[p], qty[p], row[p] = slot[held], qty[held], row[held]
-        leaves[p], gaps[p] = leaves[held], gaps[held]
+        book[:, p], qty[p] = book[:, held], qty[held]
     return held
 
 
@@ -211,27 +224,26 @@ def _best(waiting: Any, n: int, score: Any, symbol: Any) -> int:
 
 
 @compiled
-def _equity(day: int, held: int, slot: Any, qty: Any, row: Any, cash: float, side: Any, fill: Any, exit_row: Any,
-            session: Any, close: Any) -> float:
+def _equity(day: int, held: int, book: Any, qty: Any, cash: float, orders: Any, exits: Any, prices: Any) -> float:
     """Cash and positions at the close of `day`; moves each position's row to its last bar until then."""
     equity = cash
     for p in range(held):
-        k = slot[p]
-        while row[p] < exit_row[k] and session[row[p] + 1] <= day:
-            row[p] += 1
-        equity += qty[p] * (close[row[p]] if side[k] > 0 else 2.0 * fill[k] - close[row[p]])
+        k, row = book[0, p], book[2, p]
+        while row < exits.row[k] and prices.session[row + 1] <= day:
+            row += 1
+        book[2, p] = row
+        equity += qty[p] * (prices.close[row] if orders.side[k] > 0 else 2.0 * orders.fill[k] - prices.close[row])
     return equity
 
 
 @compiled
-def _arrivals(start: int, end: int, queue: Any, own: Any, bar: Any, symbol: Any, refusal: Any, free_from: Any,
-              waiting: Any, count: Any) -> int:
+def _arrivals(start: int, end: int, queue: Any, orders: Any, free_from: Any, waiting: Any, count: Any) -> int:
     """How many of one session's signals may enter; they are written to `waiting`."""
     n = 0
     for k in queue:
-        if not (start <= own[k] < end):
+        if not (start <= orders.own[k] < end):
             continue
-        why = BUSY if bar[k] < free_from[symbol[k]] else refusal[k]
+        why = BUSY if orders.bar[k] < free_from[orders.symbol[k]] else orders.refusal[k]
         if why == OPEN:
             waiting[n] = k
             n += 1
@@ -241,66 +253,68 @@ def _arrivals(start: int, end: int, queue: Any, own: Any, bar: Any, symbol: Any,
 
 
 @compiled
-def select_portfolio(starts: Any, ends: Any, order: Any, first: Any, last_entry: Any, bar: Any, symbol: Any, own: Any,
-                     session: Any, close: Any, side: Any, score: Any, stop: Any, volatility: Any, refusal: Any,
-                     fill: Any, exit_row: Any, exit_fill: Any, at_open: Any, fees: Any, cash: float,
-                     max_positions: int, sizing: int, size: float, symbols: int, counts: Any) -> Any:
+def _enter(k: int, day: int, held: int, book: Any, qty: Any, purse: Any, orders: Any, exits: Any, prices: Any,
+           terms: Any, fees: Any) -> Any:
+    """Open a position of signal k if size and cash allow: (how many are held then, OPEN or the refusal)."""
+    wanted = shares(terms, purse[EQUITY], orders.fill[k], orders.stop[k], orders.volatility[k])
+    if not (wanted >= 1.0):
+        return held, TOO_DEAR
+    if not (wanted * orders.fill[k] <= purse[CASH]):
+        return held, NO_CASH
+    _follow(k, orders, exits, prices, terms)
+    purse[CASH] -= wanted * orders.fill[k]
+    if orders.side[k] < 0:
+        purse[CASH] -= sell_fee(day, wanted, orders.fill[k], fees)
+    book[0, held], book[1, held], book[2, held] = k, exits.session[k], orders.bar[k] + 1
+    qty[held] = wanted
+    return held + 1, OPEN
+
+
+@compiled
+def select_portfolio(starts: Any, ends: Any, queue: Any, orders: Any, exits: Any, prices: Any, terms: Any, fees: Any,
+                     counts: Any) -> Any:
     """The signals a shared account trades, window by window, each from flat with the full cash.
 
-    order, first: `by_session` of the entry sessions; own: each signal's own session; last_entry [sessions]: the latest
-    entry session of the signals given on each session, -1 without any. fill and exit_fill include slippage. counts
-    [windows, refusals] is added to, unless it has no columns: then a full account does not look at what arrives.
+    queue: `by_session` of the entry sessions, then `last_entries`. counts [windows, refusals] is added to, unless it
+    has no columns: then a full account does not look at what arrives.
 
     Within a session: gapped stops leave and free cash and slot; entries by score descending, then symbol; the other
     exits, whose cash is free the next session. A short posts its entry value, so it uses cash as a long does. Returns
-    (signal, window, quantity).
+    (signal, window, shares).
     """
-    chosen, windows = [np.int64(0) for _ in range(0)], [np.int64(0) for _ in range(0)]
-    bought = [0.0 for _ in range(0)]
-    slot, row = np.zeros(max_positions, np.int64), np.zeros(max_positions, np.int64)
-    qty, waiting, purse = np.zeros(max_positions), np.zeros(max(len(bar), 1), np.int64), np.zeros(2)
-    leaves, gaps = np.zeros(max_positions, np.int64), np.zeros(max_positions, np.bool_)
-    free_from = np.zeros(symbols, np.int64)
+    order, first, last_entry = queue
     counted, unread = counts.shape[1] > 0, np.zeros(TOO_DEAR + 1, np.int64)
+    room = _most_trades(starts, ends, orders.own, len(last_entry))
+    chosen, windows, bought, trades = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room), 0
+    book, qty = np.zeros((3, terms.max_positions), np.int64), np.zeros(terms.max_positions)
+    waiting, purse = np.zeros(max(len(order), 1), np.int64), np.zeros(2)
+    free_from = np.zeros(len(prices.offsets) - 1, np.int64)
     for w in range(len(starts)):
         free_from[:] = -1
-        purse[:] = cash
+        purse[:] = terms.cash
         count = counts[w] if counted else unread
         held, day, last = 0, starts[w], last_entry[starts[w] : ends[w]].max()
         while day <= last or held > 0:
-            held = _leave(day, True, held, slot, qty, row, leaves, gaps, purse, side, fill, exit_fill, fees)
+            held = _leave(day, True, held, book, qty, purse, orders, exits, fees)
             n = 0
-            if counted or held < max_positions:
-                n = _arrivals(starts[w], ends[w], order[first[day] : first[day + 1]], own, bar, symbol, refusal,
-                              free_from, waiting, count)
-            while n > 0 and held < max_positions:
-                best = _best(waiting, n, score, symbol)
-                k = waiting[best]
-                n -= 1
+            if day <= last and (counted or held < terms.max_positions):
+                n = _arrivals(starts[w], ends[w], order[first[day] : first[day + 1]], orders, free_from, waiting, count)
+            while n > 0 and held < terms.max_positions:
+                best = _best(waiting, n, orders.score, orders.symbol)
+                k, n = waiting[best], n - 1
                 waiting[best] = waiting[n]
-                wanted = shares(sizing, size, purse[EQUITY], fill[k], stop[k], volatility[k])
-                if not (wanted >= 1.0):
-                    count[TOO_DEAR] += 1
-                elif not (wanted * fill[k] <= purse[CASH]):
-                    count[NO_CASH] += 1
-                else:
-                    purse[CASH] -= wanted * fill[k]
-                    if side[k] < 0:
-                        purse[CASH] -= sell_fee(day, wanted, fill[k], fees)
-                    slot[held], qty[held], row[held] = k, wanted, bar[k] + 1
-                    leaves[held], gaps[held] = session[exit_row[k]], at_open[k]
-                    held += 1
-                    free_from[symbol[k]] = exit_row[k]
-                    chosen.append(np.int64(k))
-                    windows.append(np.int64(w))
-                    bought.append(wanted)
-                    count[OPEN] += 1
+                held, why = _enter(k, day, held, book, qty, purse, orders, exits, prices, terms, fees)
+                count[why] += 1
+                if why == OPEN:
+                    chosen[trades], windows[trades], bought[trades] = k, w, qty[held - 1]
+                    free_from[orders.symbol[k]] = exits.row[k]
+                    trades += 1
             count[NO_SLOT] += n
-            held = _leave(day, False, held, slot, qty, row, leaves, gaps, purse, side, fill, exit_fill, fees)
-            if sizing != NOTIONAL:
-                purse[EQUITY] = _equity(day, held, slot, qty, row, purse[CASH], side, fill, exit_row, session, close)
+            held = _leave(day, False, held, book, qty, purse, orders, exits, fees)
+            if terms.sizing != NOTIONAL:
+                purse[EQUITY] = _equity(day, held, book, qty, purse[CASH], orders, exits, prices)
             day += 1
-    return np.array(chosen, np.int64), np.array(windows, np.int64), np.array(bought, np.float64)
+    return chosen[:trades], windows[:trades], bought[:trades]
 
 
 @compiled

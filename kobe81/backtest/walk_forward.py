@@ -117,7 +117,7 @@ def run_batch(batch: Batch, source: Callable[[], Bars], account: Account, plan: 
     trials = []
     for index, strategy in batch:
         found = signals[replace(strategy, hold=1)]
-        followed = Followed.of(bars, found, strategy.hold, account.slippage_bps)
+        followed = Followed.of(bars, found, strategy.hold, account)
         trials.append(_trial(index, bars, followed, account, plan, fees))
     return trials
 
@@ -125,7 +125,7 @@ def run_batch(batch: Batch, source: Callable[[], Bars], account: Account, plan: 
 def _trial(index: int, bars: Bars, followed: Followed, account: Account, plan: Plan, fees: Floats) -> Trial:
     train, test = plan.windows(len(bars.sessions))
     score, count = _train(bars, followed, account, plan, train, fees)
-    chosen = select(bars, followed, account, test, fees)
+    chosen = select(followed, account, test, fees)
     trades, split = make_trades(bars, followed, chosen, fees)
     daily = _daily(bars, trades, split, test, fees, profit_only=True)
     return Trial(index, score, count, annual_sharpe(daily[0], account.cash), daily[0], trades, split)
@@ -134,7 +134,7 @@ def _trial(index: int, bars: Bars, followed: Followed, account: Account, plan: P
 def _train(bars: Bars, followed: Followed, account: Account, plan: Plan, train: Windows,
            fees: Floats) -> tuple[Floats, Ints]:
     """Score and number of the training trades that have left before the test window, less the embargo, begins."""
-    chosen = select(bars, followed, account, train, fees)
+    chosen = select(followed, account, train, fees)
     marks = mark(bars, Fills.chosen(followed, chosen), chosen.window, train.starts, plan.train, fees,
                  until=plan.train - plan.embargo, profit_only=True)
     return annual_sharpe(marks.daily[0], account.cash), marks.counts

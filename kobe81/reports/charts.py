@@ -13,21 +13,19 @@ from typing import TYPE_CHECKING, Any
 from kobe81.core.errors import DataError
 
 if TYPE_CHECKING:
-    from datetime import date
-
     import polars as pl
 
 MOST_TRADES = 4000
 """Rows a report lists at most; the rest is in trade_list.csv."""
 MOST_BINS = 40
-MARGIN_BARS = 60
-"""Bars a price chart shows before the signal and after the exit."""
+MOST_NOTABLE = 12
+"""Of the best, and of the worst: the trades that are listed and charted before all others."""
 
 TRADE_TEXT = ("symbol", "side", "exit_reason")
 TRADE_DATES = ("signal_date", "entry_date", "exit_date")
 TRADE_DIGITS = {
-    "entry_price": 4, "exit_price": 4, "qty": 6, "stop": 4, "score": 3, "net_pnl": 2, "return": 5, "bars_held": 0,
-    "mae": 5, "mfe": 5,
+    "entry_price": 4, "exit_price": 4, "qty": 6, "stop": 4, "target": 4, "score": 3, "net_pnl": 2, "return": 5,
+    "bars_held": 0, "mae": 5, "mfe": 5,
 }  # fmt: skip
 SPLIT_COLUMNS = (
     "split", "train_start", "train_end", "test_start", "test_end", "parameters", "in_sample", "out_of_sample",
@@ -61,11 +59,6 @@ def largest_month(monthly: pl.DataFrame) -> float:
 def years(monthly: pl.DataFrame) -> dict[str, Any]:
     """year, total."""
     return {"year": monthly["year"].to_list(), "total": numbers(monthly["total"], 5)}
-
-
-def bars(frame: pl.DataFrame) -> dict[str, Any]:
-    """date, open, high, low, close."""
-    return {"date": days(frame["date"])} | {name: numbers(frame[name], 4) for name in ("open", "high", "low", "close")}
 
 
 def trades(frame: pl.DataFrame) -> dict[str, Any]:
@@ -113,28 +106,13 @@ def round_width(least: float) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= least * (1 - 1e-9))
 
 
-def listed(frame: pl.DataFrame, charted: Sequence[int]) -> list[int]:
-    """The rows a report lists: all, or where there are too many, those with a chart and then the latest."""
-    if frame.height <= MOST_TRADES:
-        return list(range(frame.height))
-    latest = frame["entry_date"].arg_sort(descending=True).to_list()
-    return sorted(list(dict.fromkeys([*charted, *latest]))[:MOST_TRADES])
-
-
-def notable(frame: pl.DataFrame, each: int) -> pl.DataFrame:
-    """The `each` best, worst and latest trades by return and entry date; none twice."""
-    import polars as pl
-
-    by_return, by_date = frame.sort("return", "symbol", "entry_date"), frame.sort("entry_date", "symbol")
-    chosen = pl.concat([by_return.tail(each).reverse(), by_return.head(each), by_date.tail(each).reverse()])
-    return chosen.unique(["symbol", "entry_date"], keep="first", maintain_order=True)
-
-
-def around(frame: pl.DataFrame, signal: date, leave: date) -> pl.DataFrame:
-    """The bars from MARGIN_BARS before the signal to MARGIN_BARS after the exit, as far as there are any."""
-    first = int((frame["date"] < signal).sum()) - MARGIN_BARS
-    last = int((frame["date"] <= leave).sum()) + MARGIN_BARS
-    return frame[max(first, 0) : last]
+def ranked(frame: pl.DataFrame) -> list[int]:
+    """The rows, the most worth showing first: the best, the worst, then all by entry date, the latest first."""
+    rows = frame.select("return", "entry_date", "symbol").with_row_index("row")
+    by_return = rows.sort("return", "symbol", "entry_date")["row"].to_list()
+    by_date = rows.sort("entry_date", "symbol", "row")["row"].to_list()
+    best, worst = by_return[-MOST_NOTABLE:], by_return[:MOST_NOTABLE]
+    return list(dict.fromkeys([*reversed(best), *worst, *reversed(by_date)]))
 
 
 def days(dates: pl.Series) -> list[int]:
@@ -150,11 +128,6 @@ def numbers(values: pl.Series, digits: int) -> list[float | None]:
 
     rounded = values.cast(pl.Float64).round(digits)
     return rounded.set(~rounded.is_finite(), None).to_list()
-
-
-def finite(value: float | None) -> float | None:
-    """The value, or null where it is none or not finite."""
-    return None if value is None or not isfinite(value) else value
 
 
 def _plain(values: pl.Series) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -13,15 +13,17 @@ from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kobe81.core.errors import DataError, KobeError
-from kobe81.reports import charts, wording
+from kobe81.core.errors import KobeError
+from kobe81.reports import charts, prices, wording
 
 if TYPE_CHECKING:
     import jinja2
     import polars as pl
 
+    from kobe81.core.bars import Bars
+
 LIBRARY = "lightweight-charts.js"
-SCRIPTS = ("format.js", "svg.js", "plots.js", "series.js", "price.js", "trades.js", "report.js")
+SCRIPTS = ("format.js", "svg.js", "plots.js", "series.js", "prices.js", "price.js", "trades.js", "report.js")
 STYLES = "report.css"
 
 
@@ -35,24 +37,13 @@ class Statistic(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class TradeChart:
-    """The bars around one trade.
-
-    trade: at least symbol and entry_date of a row of the section's trades; target, a price, where it had one.
-    bars: date, open, high, low, close, in order.
-    """
-
-    trade: Mapping[str, Any]
-    bars: pl.DataFrame
-
-
-@dataclass(frozen=True, eq=False)
 class RunSection:
     """What one strategy did on one set of bars. Dates are polars Dates, returns fractions, money dollars.
 
     label: the origin of the bars; one with SYNTHETIC in it is marked loudly. equity: date, equity, cash, exposure,
     return, drawdown. benchmarks: date, equity of each, by name; the first is the one the verdict compares with.
-    trades: the columns of trade_list.csv, and mae and mfe where known. statistics: (group, name, value, note); those
+    trades: the columns of trade_list.csv, and target, mae and mfe where known. prices: the bars they were traded on;
+    without them no trade has its price chart. statistics: (group, name, value, note); those
     of the first group are the headline tiles, the others a table. monthly: year, 1 to 12, total, as fractions, null
     where there was no session. splits: split, test_start, test_end, in_sample, out_of_sample, trades, net_pnl and one
     column per parameter (train_start, train_end and parameters, the chosen set as text, are listed where given).
@@ -68,7 +59,7 @@ class RunSection:
     trades: pl.DataFrame
     statistics: Sequence[tuple[str, str, str, str]]
     monthly: pl.DataFrame
-    price_charts: Sequence[TradeChart] = ()
+    prices: Bars | None = None
     splits: pl.DataFrame | None = None
     deflated_sharpe: float | None = None
     pbo: float | None = None
@@ -113,27 +104,26 @@ class RunSection:
         )
 
     @cached_property
-    def shown(self) -> list[int]:
-        """The rows of `trades` that the report lists; all of them unless they are very many."""
-        return charts.listed(self.trades, self._charted)
+    def listed(self) -> pl.DataFrame:
+        """The trades that the report lists, in the order given; all of them unless they are very many."""
+        if self.trades.height <= charts.MOST_TRADES:
+            return self.trades
+        return self.trades[sorted(charts.ranked(self.trades)[: charts.MOST_TRADES])]
 
     @cached_property
-    def _charted(self) -> list[int]:
-        rows = {key: row for row, key in enumerate(self.trades.select("symbol", "entry_date").iter_rows())}
-        return [self._row_of(chart, rows) for chart in self.price_charts]
+    def packed(self) -> dict[str, Any]:
+        """The prices around the listed trades, for their charts."""
+        if self.prices is None:
+            return prices.NONE | {"run": [None] * self.listed.height}
+        return prices.pack(self.title, self.prices, self.listed, charts.ranked(self.listed))
 
-    def _row_of(self, chart: TradeChart, rows: Mapping[tuple[Any, ...], int]) -> int:
-        key = (chart.trade["symbol"], chart.trade["entry_date"])
-        if key not in rows:
-            raise DataError(
-                f"{self.title}: a price chart shows {key[0]} entered {key[1]}, which is not among the section's "
-                f"{len(rows)} trades; hand in the charts of these trades"
-            )
-        return rows[key]
+    @property
+    def charted(self) -> int:
+        """How many of the listed trades have a price chart."""
+        return sum(run is not None for run in self.packed["run"])
 
     def payload(self) -> dict[str, Any]:
         """What the page's scripts draw, as plain JSON values."""
-        places = {row: place for place, row in enumerate(self.shown)}
         return {
             "title": self.title,
             "equity": charts.equity(self.title, self.equity),
@@ -141,13 +131,10 @@ class RunSection:
                 {"name": name} | charts.benchmark(name, frame) for name, frame in self.benchmarks.items()
             ],
             "years": charts.years(self.monthly),
-            "trades": charts.trades(self.trades[self.shown]),
+            "trades": charts.trades(self.listed),
             "histogram": charts.histogram(self.trades["return"].drop_nulls().to_list()),
             "splits": None if self.splits is None else charts.splits(self.splits),
-            "charts": [
-                {"row": places[row], "target": charts.finite(chart.trade.get("target"))} | charts.bars(chart.bars)
-                for row, chart in zip(self._charted, self.price_charts, strict=True)
-            ],
+            "prices": self.packed,
         }
 
 
@@ -164,17 +151,6 @@ class Report:
     sections: Sequence[RunSection]
     comparison: pl.DataFrame | None = None
     caveats: Sequence[str] = ()
-
-
-def choose_charts(trades: pl.DataFrame, bars_of: Callable[[str], pl.DataFrame], each: int = 12) -> list[TradeChart]:
-    """Charts of the best, the worst and the latest trades, at most `each` of every kind, with 60 bars on either side.
-
-    bars_of: all bars (date, open, high, low, close) of a symbol.
-    """
-    return [
-        TradeChart(row, charts.around(bars_of(row["symbol"]), row["signal_date"], row["exit_date"]))
-        for row in charts.notable(trades, each).iter_rows(named=True)
-    ]
 
 
 def render(report: Report) -> str:

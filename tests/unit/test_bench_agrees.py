@@ -67,6 +67,20 @@ def test_bare_walk_forward_makes_the_products_choices_and_trades(bars: Bars, nam
         assert profit.sum() == pytest.approx(split.trades.net_pnl.sum(), abs=1e-6)
 
 
+@pytest.mark.parametrize("name", bare.NAMES)
+def test_bare_training_scores_are_the_products(bars: Bars, name: str) -> None:
+    """The same Sharpe in every training window: windows start flat, and trades that leave too late do not count."""
+    plain = arrays(bars)
+    ours = walk_forward(bars, strategy(name), None, ALONE)
+    found = bare.signals(bare.NAMES.index(name), plain, bare.LOOKBACK)
+    daily, count = bare.train(plain, found, bare.STOP_ATR, bare.HOLD, len(bars.sessions))
+    score = bare.sharpes(daily, count, len(ours.splits)) * np.sqrt(252)
+    enough = count[: len(score)] >= bare.MIN_TRADES
+    assert enough.sum() >= 3
+    assert count[: len(score)].tolist() == [split.train_trades for split in ours.splits]
+    np.testing.assert_allclose(score[enough], ours.train_score[0][enough], rtol=1e-9)
+
+
 def test_default_set_is_the_default_parameters() -> None:
     """A split with too few training trades falls back on the parameters the strategy has by itself."""
     base = strategy("donchian")

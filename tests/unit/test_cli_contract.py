@@ -16,11 +16,12 @@ from tests.oracle import spec
 folder, kobe = cli_fixtures.folder, cli_fixtures.kobe
 
 # typed from spec.md, Files
-TRADES = ("symbol,strategy,side,signal_date,entry_date,entry_price,exit_date,exit_price,qty,stop,score,gross_pnl,fees,"
-          "net_pnl,return,bars_held,exit_reason").split(",")
-CURVE = "date,equity,cash,exposure,return,drawdown".split(",")
-SUMMARY = ("trades,win_rate,profit_factor,net_pnl,total_return,cagr,volatility,sharpe,sortino,calmar,max_drawdown,"
-           "max_drawdown_days,exposure,avg_trade,avg_win,avg_loss,expectancy,var_95,cvar_95").split(",")
+TRADES = ["symbol", "strategy", "side", "signal_date", "entry_date", "entry_price", "exit_date", "exit_price", "qty",
+          "stop", "score", "gross_pnl", "fees", "net_pnl", "return", "bars_held", "exit_reason"]
+CURVE = ["date", "equity", "cash", "exposure", "return", "drawdown"]
+SUMMARY = ["trades", "win_rate", "profit_factor", "net_pnl", "total_return", "cagr", "volatility", "sharpe",
+           "sortino", "calmar", "max_drawdown", "max_drawdown_days", "exposure", "avg_trade", "avg_win", "avg_loss",
+           "expectancy", "var_95", "cvar_95"]
 MADE_FROM = ["data_hash", "config_hash", "code_version", "seed"]
 VERDICT = ["splits", "trials", "deflated_sharpe", "pbo"]
 SPLIT = ["split", "train_start", "train_end", "test_start", "test_end", "parameters", "chosen_in_training",

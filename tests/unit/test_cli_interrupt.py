@@ -113,7 +113,8 @@ def vendor(monkeypatch):
         server.ready = True
 
 
-FETCH = ("data", "fetch", "AAPL", "IBM", "MSFT", "T", "--source", "stooq", "--start", "2024-01-01", "--end", "2024-12-31")
+FETCH = ("data", "fetch", "AAPL", "IBM", "MSFT", "T", "--source", "stooq", "--start", "2024-01-01", "--end",
+         "2024-12-31")
 
 
 def test_an_interrupted_fetch_goes_on_without_asking_again(folder, kobe, vendor):

@@ -93,9 +93,11 @@ def check(data: DataOptions = DATA, *, top: Whole = 30, json: bool = False) -> N
     rank = {kind: i for i, kind in enumerate(summary.counts)}
     worst = sorted(report.findings.iter_rows(named=True), key=lambda r: (rank[r["finding"]], r["symbol"], r["date"]))
     rows = [[r["symbol"], str(r["date"]), r["action"], f"{r['finding']}: {r['detail']}"] for r in worst[:top]]
+    if not rows:
+        terminal.show(summary.line)
+        return
     terminal.show(terminal.table(summary.line.split(";")[0], ["finding", "count"], kinds))
-    if rows:
-        terminal.show(terminal.table(f"The {len(rows)} worst of {len(worst):,} (all with --json)",
+    terminal.show(terminal.table(f"The {len(rows)} worst of {len(worst):,} (all with --json)",
                                      ["symbol", "date", "action", "finding"], rows, left=4))
 
 
@@ -124,6 +126,7 @@ def info(data: DataOptions = DATA, *, json: bool = False) -> None:
     if json:
         sys.stdout.write(json_.dumps(facts, indent=2) + "\n")
         return
+    facts["data_hash"] = market.data_hash[:19] + "… (whole with --json)"
     lines = {k.replace("_", " "): f"{v:,}" if isinstance(v, int) and not isinstance(v, bool) else str(v)
              for k, v in facts.items() if v not in ("", [], False) and k != "warnings"}
     terminal.show(bars.origin.label, terminal.pairs(lines), terminal.notes(market.warnings))
