@@ -14,7 +14,7 @@ from kobe81.backtest.engine import Backtest
 from kobe81.backtest.statistics import monthly_returns
 from kobe81.backtest.walk_forward import WalkForward
 from kobe81.reports import terminal
-from kobe81.reports.html import Report, RunSection, choose_charts, render
+from kobe81.reports.html import Report, RunSection, render
 
 if TYPE_CHECKING:
     import polars as pl
@@ -197,9 +197,9 @@ def _section(run: Run) -> RunSection:
         equity=analysis.curve.to_frame(),
         benchmarks={name: curve.to_frame().select("date", "equity") for name, curve in analysis.benchmarks.items()},
         trades=analysis.trades,
+        bars=bars,
         statistics=_statistics(analysis),
         monthly=_monthly(analysis),
-        price_charts=choose_charts(analysis.trades, _bars_of(analysis)),
         splits=splits_frame(result) if walked else None,
         deflated_sharpe=analysis.verdict.get("deflated_sharpe"), pbo=analysis.verdict.get("pbo"),
         trials=analysis.verdict.get("trials"), refusals=refusals(analysis), caveats=analysis.caveats)
@@ -220,15 +220,6 @@ def _monthly(analysis: Analysis) -> pl.DataFrame:
     frame = monthly_returns(analysis.curve)
     return frame.rename(dict(zip(frame.columns[1:13], map(str, range(1, 13)), strict=True)) |
                         {frame.columns[13]: "total", frame.columns[0]: "year"})
-
-
-def _bars_of(analysis: Analysis) -> Any:
-    bars = analysis.market.bars
-
-    def of(symbol: str) -> pl.DataFrame:
-        return bars.select([symbol]).to_frame().drop("symbol", "volume")
-
-    return of
 
 
 def register_line(runs: Sequence[Run], written: Sequence[str]) -> None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kobe81.backtest import kernel
-from kobe81.backtest.orders import NO_NEXT_BAR, REFUSALS, Exits, Orders, Prices, Terms
+from kobe81.backtest.excursions import with_excursions
+from kobe81.backtest.orders import EXIT, NO_NEXT_BAR, ORDER, REFUSALS, Prices, Terms, by_score, by_session, last_entries
 from kobe81.backtest.results import Curve, Trades
 from kobe81.core.bars import BLOCK_ROWS, Bars, Column, Floats, Ints
 from kobe81.core.errors import DataError, UsageError, unknown_name
@@ -100,8 +101,8 @@ class Followed:
 
     signals: Signals
     prices: Prices
-    orders: Orders
-    exits: Exits
+    orders: NDArray[np.void]
+    exits: NDArray[np.void]
     terms: Terms
     sessions: int
 
@@ -109,22 +110,21 @@ class Followed:
     def of(cls, bars: Bars, signals: Signals, hold: int, account: Account) -> Followed:
         """The signals of one strategy, held for `hold` bars."""
         n, sessions = len(signals), len(bars.sessions)
-        prices = Prices(*(np.asarray(getattr(bars, f)) for f in ("open", "high", "low", "close")),
-                               session=bars.session, offsets=bars.offsets)
+        o, h, lo, c = (np.asarray(getattr(bars, f)) for f in ("open", "high", "low", "close"))
+        prices = Prices(o, h, lo, c, bars.session, bars.offsets)
         terms = Terms(hold, account.slippage_bps / 10_000.0, account.cash, account.max_positions,
                              account.sizing_code, account.amount)
-        arrival = kernel.arrive(signals.bar, signals.side, signals.stop, prices, terms.slippage, sessions)
-        orders = Orders(signals.bar, signals.side, signals.stop, np.ascontiguousarray(signals.take_profit),
-                               signals.score, _volatility(bars, signals, account), *arrival)
-        exits = Exits(np.zeros(n, np.bool_), np.zeros(n, np.int64), np.zeros(n, np.int32), np.zeros(n),
-                             np.zeros(n, np.int8), np.zeros(n, np.bool_))
-        return cls(signals, prices, orders, exits, terms, sessions)
+        orders = np.empty(n, ORDER)
+        kernel.arrive(signals.bar, signals.side, signals.stop, np.ascontiguousarray(signals.take_profit), signals.score,
+                      _volatility(bars, signals, account), prices, terms.slippage, sessions, orders)
+        return cls(signals, prices, orders, np.zeros(n, EXIT), terms, sessions)
 
     @cached_property
     def queue(self) -> tuple[Ints, Ints, Ints]:
-        """For the shared account: signals by entry session, first of each session, latest entry by own session."""
-        return (*kernel.by_session(self.orders.enters, self.sessions),
-                kernel.last_entries(self.orders.own, self.orders.enters, self.sessions))
+        """For the shared account: signals as they come up, first of each session, latest entry by own session."""
+        enters = column(self.orders, "enters")
+        return (*by_score(enters, self.signals.score, self.sessions),
+                last_entries(column(self.orders, "own"), enters, self.sessions))
 
 
 class Selection(NamedTuple):
@@ -163,9 +163,14 @@ def select(followed: Followed, account: Account, windows: Windows, fees: Floats,
     if account.mode == "independent":
         return Selection(counts, *kernel.select_independent(*windows, *path, followed.sessions, counts))
     if count:
-        late = followed.orders.own[followed.orders.refusal == NO_NEXT_BAR]
+        late = followed.orders["own"][followed.orders["refusal"] == NO_NEXT_BAR]
         counts[:, NO_NEXT_BAR] = [np.sum((late >= a) & (late < b)) for a, b in zip(*windows, strict=True)]
     return Selection(counts, *kernel.select_portfolio(*windows, followed.queue, *path, fees, counts))
+
+
+def column(records: NDArray[np.void], name: str) -> NDArray[Any]:
+    """One field of some records, as an array of its own."""
+    return np.ascontiguousarray(records[name])
 
 
 class Fills(NamedTuple):
@@ -183,7 +188,8 @@ class Fills(NamedTuple):
     def chosen(cls, followed: Followed, chosen: Selection) -> Fills:
         """The fills of the chosen signals."""
         orders, exits = followed.orders, followed.exits
-        return cls(chosen.signal, chosen.qty, orders.bar + 1, exits.row, orders.side, orders.fill, exits.price)
+        return cls(chosen.signal, chosen.qty, orders["bar"] + 1, column(exits, "row"), column(orders, "side"),
+                   column(orders, "fill"), column(exits, "price"))
 
     @classmethod
     def of(cls, trades: Trades) -> Fills:
@@ -223,9 +229,9 @@ def make_curve(daily: Floats, dates: NDArray[np.int32], cash: float) -> Curve:
 
 def _by_window_session_symbol(followed: Followed, chosen: Selection, symbols: int) -> Ints:
     """The order of the trades: two stable counting sorts, because a comparison sort takes longer than the backtest."""
-    order, _ = kernel.by_session(followed.orders.symbol[chosen.signal], symbols)
-    moment = chosen.window * (followed.sessions + 1) + followed.orders.enters[chosen.signal]
-    later, _ = kernel.by_session(moment[order], len(chosen.counts) * (followed.sessions + 1))
+    order, _ = by_session(followed.orders["symbol"][chosen.signal], symbols)
+    moment = chosen.window * (followed.sessions + 1) + followed.orders["enters"][chosen.signal]
+    later, _ = by_session(moment[order], len(chosen.counts) * (followed.sessions + 1))
     ordered: Ints = order[later]
     return ordered
 
@@ -233,20 +239,14 @@ def _by_window_session_symbol(followed: Followed, chosen: Selection, symbols: in
 def make_trades(bars: Bars, followed: Followed, chosen: Selection, fees: Floats) -> tuple[Trades, Ints]:
     """The chosen trades, their excursions still unknown, and their windows; by window, entry session, symbol."""
     order = _by_window_session_symbol(followed, chosen, len(bars.symbols))
-    k, qty, orders, exits = chosen.signal[order], chosen.qty[order], followed.orders, followed.exits
-    side, fill, exit_fill, unknown = orders.side[k], orders.fill[k], exits.price[k], np.full(len(k), np.nan)
-    paid = kernel.trade_fees(side, qty, fill, exit_fill, orders.enters[k], exits.session[k], fees)
-    trades = Trades(signal=orders.bar[k], entry=orders.bar[k] + 1, exit=exits.row[k], side=side, qty=qty,
-                    entry_price=fill, exit_price=exit_fill, stop=orders.stop[k], target=orders.target[k],
-                    score=orders.score[k], fees=paid, reason=exits.reason[k], mae=unknown, mfe=unknown)
+    qty, unknown = chosen.qty[order], np.full(len(order), np.nan)
+    orders, exits = followed.orders[chosen.signal[order]], followed.exits[chosen.signal[order]]
+    row, side, fill, sold = orders["bar"] + 1, column(orders, "side"), column(orders, "fill"), column(exits, "price")
+    paid = kernel.trade_fees(side, qty, fill, sold, column(orders, "enters"), column(exits, "session"), fees)
+    trades = Trades(signal=row - 1, entry=row, exit=column(exits, "row"), side=side, qty=qty, entry_price=fill,
+                    exit_price=sold, stop=column(orders, "stop"), target=column(orders, "target"),
+                    score=column(orders, "score"), fees=paid, reason=column(exits, "reason"), mae=unknown, mfe=unknown)
     return trades, chosen.window[order]
-
-
-def with_excursions(bars: Bars, trades: Trades) -> Trades:
-    """The trades with their mae and mfe."""
-    mae, mfe = kernel.excursions(trades.entry, trades.exit, trades.side, trades.reason, trades.entry_price,
-                                 trades.exit_price, np.asarray(bars.high), np.asarray(bars.low))
-    return replace(trades, mae=mae, mfe=mfe)
 
 
 @dataclass(frozen=True, eq=False)

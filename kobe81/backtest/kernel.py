@@ -14,7 +14,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from kobe81.backtest.orders import (
     BUSY,
@@ -31,42 +30,36 @@ from kobe81.backtest.orders import (
     TIME,
     TOO_DEAR,
     VOLATILITY,
+    compiled,
+    inlined,
 )
 
 CASH, EQUITY = 0, 1
 """Positions in the purse of a shared account."""
 
-compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
-
-
 @compiled
-def arrive(bar: Any, side: Any, stop: Any, prices: Any, slippage: float, sessions: int) -> Any:
-    """The last five fields of Orders, for signals ordered by row; `sessions`: how many there are."""
-    n, s = len(bar), 0
-    symbol, own, enters = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    refusal, fill = np.zeros(n, np.int8), np.empty(n)
-    for k in range(n):
+def arrive(bar: Any, side: Any, stop: Any, target: Any, score: Any, volatility: Any, prices: Any, slippage: float,
+           sessions: int, orders: Any) -> None:
+    """Fill `orders` (ORDER [signals]) from signals ordered by row; `sessions`: how many there are."""
+    s = 0
+    for k in range(len(bar)):
         while bar[k] >= prices.offsets[s + 1]:
             s += 1
-        symbol[k], own[k], enters[k], fill[k] = s, prices.session[bar[k]], sessions, np.nan
-        entry = bar[k] + 1
-        if entry == prices.offsets[s + 1]:
-            refusal[k] = NO_NEXT_BAR
-            continue
-        price = prices.open[entry]
-        enters[k], fill[k] = prices.session[entry], price * (1.0 + side[k] * slippage)
-        if not (price > stop[k] if side[k] > 0 else price < stop[k]):
-            refusal[k] = GAPPED
-    return symbol, own, enters, refusal, fill
+        order, entry = orders[k], bar[k] + 1
+        order.bar, order.side, order.stop, order.target = bar[k], side[k], stop[k], target[k]
+        order.score, order.volatility, order.symbol = score[k], volatility[k], s
+        order.own, order.enters, order.fill, order.refusal = prices.session[bar[k]], sessions, np.nan, NO_NEXT_BAR
+        if entry < prices.offsets[s + 1]:
+            price = prices.open[entry]
+            order.enters, order.fill = prices.session[entry], price * (1.0 + side[k] * slippage)
+            order.refusal = OPEN if (price > stop[k] if side[k] > 0 else price < stop[k]) else GAPPED
 
 
 @compiled
-def _follow(k: int, orders: Any, exits: Any, prices: Any, terms: Any) -> None:
-    """Write where signal k leaves, if that is not known yet."""
-    if exits.known[k]:
-        return
-    stop, target, up = orders.stop[k], orders.target[k], orders.side[k] > 0
-    entry, last = orders.bar[k] + 1, prices.offsets[orders.symbol[k] + 1] - 1
+def _follow(order: Any, leave: Any, prices: Any, terms: Any) -> None:
+    """Write to `leave` (an EXIT) where the order leaves."""
+    stop, target, up = order.stop, order.target, order.side > 0
+    entry, last = order.bar + 1, prices.offsets[order.symbol + 1] - 1
     final = min(entry + terms.hold - 1, last)
     row, price, at_open = final, prices.close[final], False
     reason = TIME if final == entry + terms.hold - 1 else END
@@ -79,30 +72,28 @@ def _follow(k: int, orders: Any, exits: Any, prices: Any, terms: Any) -> None:
             row, reason = i, TARGET
             price = max(prices.open[i], target) if up else min(prices.open[i], target)
             break
-    exits.known[k], exits.row[k], exits.session[k] = True, row, prices.session[row]
-    exits.price[k], exits.reason[k] = price * (1.0 - orders.side[k] * terms.slippage), reason
-    exits.at_open[k] = at_open
+    leave.known, leave.row, leave.session, leave.reason = True, row, prices.session[row], reason
+    leave.price, leave.at_open = price * (1.0 - order.side * terms.slippage), at_open
 
 
-@compiled
-def shares(terms: Any, equity: float, fill: float, stop: float, volatility: float) -> float:
+@inlined
+def shares(terms: Any, equity: float, order: Any) -> float:
     """Whole shares for an order: floor(budget / what one share uses of it); 0 where that is undefined."""
-    if terms.sizing == NOTIONAL:
-        return float(math.floor(terms.size / fill))
-    uses = fill
+    uses = order.fill
     if terms.sizing == RISK:
-        uses = abs(fill - stop)
+        uses = abs(order.fill - order.stop)
     elif terms.sizing == VOLATILITY:
-        uses = fill * volatility
-    return float(math.floor(terms.size * equity / uses)) if uses > 0.0 and equity > 0.0 else 0.0
+        uses = order.fill * order.volatility
+    budget = terms.size if terms.sizing == NOTIONAL else terms.size * equity
+    return float(math.floor(budget / uses)) if uses > 0.0 and budget > 0.0 else 0.0
 
 
 @compiled
-def _most_trades(starts: Any, ends: Any, own: Any, sessions: int) -> int:
+def _most_trades(starts: Any, ends: Any, orders: Any, sessions: int) -> int:
     """Signals in all windows together: room for every trade there can be."""
     before, room = np.zeros(sessions + 1, np.int64), 0
-    for d in own:
-        before[d + 1] += 1
+    for k in range(len(orders)):
+        before[orders[k].own + 1] += 1
     before = np.cumsum(before)
     for w in range(len(starts)):
         room += before[ends[w]] - before[starts[w]]
@@ -117,28 +108,30 @@ def select_independent(starts: Any, ends: Any, orders: Any, exits: Any, prices: 
     starts, ends: sessions of the windows, ascending; a signal belongs to a window by its own session. counts
     [windows, refusals] is added to, unless it has no columns. Returns (signal, window, shares).
     """
-    room = _most_trades(starts, ends, orders.own, sessions)
+    room = _most_trades(starts, ends, orders, sessions)
     chosen, windows, bought, trades = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room), 0
-    n, begin = len(orders.bar), 0
+    n, begin = len(orders), 0
     while begin < n:
         end = begin
-        while end < n and orders.symbol[end] == orders.symbol[begin]:
+        while end < n and orders[end].symbol == orders[begin].symbol:
             end += 1
         first = begin
         for w in range(len(starts)):
-            while first < end and orders.own[first] < starts[w]:
+            while first < end and orders[first].own < starts[w]:
                 first += 1
             free_from, k = np.int64(-1), first
-            while k < end and orders.own[k] < ends[w]:
-                why, wanted = BUSY if orders.bar[k] < free_from else orders.refusal[k], 0.0
+            while k < end and orders[k].own < ends[w]:
+                order, wanted = orders[k], 0.0
+                why = BUSY if order.bar < free_from else order.refusal
                 if why == OPEN:
-                    wanted = shares(terms, terms.cash, orders.fill[k], orders.stop[k], orders.volatility[k])
+                    wanted = shares(terms, terms.cash, order)
                     why = OPEN if wanted >= 1.0 else TOO_DEAR
                 if why == OPEN:
-                    _follow(k, orders, exits, prices, terms)
+                    if not exits[k].known:
+                        _follow(order, exits[k], prices, terms)
                     chosen[trades], windows[trades], bought[trades] = k, w, wanted
                     trades += 1
-                    free_from = exits.row[k]
+                    free_from = exits[k].row
                 if counts.shape[1] > 0:
                     counts[w, why] += 1
                 k += 1
@@ -146,33 +139,7 @@ def select_independent(starts: Any, ends: Any, orders: Any, exits: Any, prices: 
     return chosen[:trades], windows[:trades], bought[:trades]
 
 
-@compiled
-def by_session(key: Any, sessions: int) -> Any:
-    """A stable counting sort by session: (order, first position of each session). Keys >= sessions come last."""
-    first = np.zeros(sessions + 2, np.int64)
-    for d in key:
-        first[min(d, sessions) + 1] += 1
-    for d in range(sessions + 1):
-        first[d + 1] += first[d]
-    place, order = first.copy(), np.empty(len(key), np.int64)
-    for k in range(len(key)):
-        d = min(key[k], sessions)
-        order[place[d]] = k
-        place[d] += 1
-    return order, first
-
-
-@compiled
-def last_entries(own: Any, enters: Any, sessions: int) -> Any:
-    """The latest entry session of the signals given on each session; -1 where none is given that can enter."""
-    latest = np.full(sessions, -1, np.int64)
-    for k in range(len(own)):
-        if enters[k] < sessions:
-            latest[own[k]] = max(latest[own[k]], enters[k])
-    return latest
-
-
-@compiled
+@inlined
 def sell_fee(session: int, qty: float, price: float, fees: Any) -> Any:
     """Fees of selling on a session; fees [3, sessions]: rate per dollar, dollars per share, cap of the latter."""
     return fees[0, session] * qty * price + min(fees[1, session] * qty, fees[2, session])
@@ -190,7 +157,7 @@ def trade_fees(side: Any, qty: Any, fill: Any, exit_fill: Any, entry_session: An
     return paid
 
 
-@compiled
+@inlined
 def _leave(day: int, gapped: bool, held: int, book: Any, qty: Any, purse: Any, orders: Any, exits: Any,
            fees: Any) -> int:
     """Close the positions that leave on `day`, at the open or after it; returns how many are still held.
@@ -199,73 +166,49 @@ def _leave(day: int, gapped: bool, held: int, book: Any, qty: Any, purse: Any, o
     """
     p = 0
     while p < held:
-        k = book[0, p]
-        if book[1, p] != day or exits.at_open[k] != gapped:
+        if book[1, p] != day or exits[book[0, p]].at_open != gapped:
             p += 1
             continue
-        if orders.side[k] > 0:
-            purse[CASH] += qty[p] * exits.price[k] - sell_fee(day, qty[p], exits.price[k], fees)
+        order, price = orders[book[0, p]], exits[book[0, p]].price
+        if order.side > 0:
+            purse[CASH] += qty[p] * price - sell_fee(day, qty[p], price, fees)
         else:
-            purse[CASH] += qty[p] * (2.0 * orders.fill[k] - exits.price[k])
+            purse[CASH] += qty[p] * (2.0 * order.fill - price)
         held -= 1
-        book[:, p], qty[p] = book[:, held], qty[held]
+        for i in range(3):
+            book[i, p] = book[i, held]
+        qty[p] = qty[held]
     return held
 
 
-@compiled
-def _best(waiting: Any, n: int, score: Any, symbol: Any) -> int:
-    """The position in waiting[:n] with the highest score; of equals the first symbol."""
-    best = 0
-    for j in range(1, n):
-        a, b = waiting[j], waiting[best]
-        if score[a] > score[b] or (score[a] == score[b] and symbol[a] < symbol[b]):
-            best = j
-    return best
-
-
-@compiled
+@inlined
 def _equity(day: int, held: int, book: Any, qty: Any, cash: float, orders: Any, exits: Any, prices: Any) -> float:
     """Cash and positions at the close of `day`; moves each position's row to its last bar until then."""
     equity = cash
     for p in range(held):
-        k, row = book[0, p], book[2, p]
-        while row < exits.row[k] and prices.session[row + 1] <= day:
+        order, row = orders[book[0, p]], book[2, p]
+        while row < exits[book[0, p]].row and prices.session[row + 1] <= day:
             row += 1
         book[2, p] = row
-        equity += qty[p] * (prices.close[row] if orders.side[k] > 0 else 2.0 * orders.fill[k] - prices.close[row])
+        equity += qty[p] * (prices.close[row] if order.side > 0 else 2.0 * order.fill - prices.close[row])
     return equity
 
 
-@compiled
-def _arrivals(start: int, end: int, queue: Any, orders: Any, free_from: Any, waiting: Any, count: Any) -> int:
-    """How many of one session's signals may enter; they are written to `waiting`."""
-    n = 0
-    for k in queue:
-        if not (start <= orders.own[k] < end):
-            continue
-        why = BUSY if orders.bar[k] < free_from[orders.symbol[k]] else orders.refusal[k]
-        if why == OPEN:
-            waiting[n] = k
-            n += 1
-        else:
-            count[why] += 1
-    return n
-
-
-@compiled
-def _enter(k: int, day: int, held: int, book: Any, qty: Any, purse: Any, orders: Any, exits: Any, prices: Any,
+@inlined
+def _enter(k: int, day: int, held: int, book: Any, qty: Any, purse: Any, order: Any, leave: Any, prices: Any,
            terms: Any, fees: Any) -> Any:
     """Open a position of signal k if size and cash allow: (how many are held then, OPEN or the refusal)."""
-    wanted = shares(terms, purse[EQUITY], orders.fill[k], orders.stop[k], orders.volatility[k])
+    wanted = shares(terms, purse[EQUITY], order)
     if not (wanted >= 1.0):
         return held, TOO_DEAR
-    if not (wanted * orders.fill[k] <= purse[CASH]):
+    if not (wanted * order.fill <= purse[CASH]):
         return held, NO_CASH
-    _follow(k, orders, exits, prices, terms)
-    purse[CASH] -= wanted * orders.fill[k]
-    if orders.side[k] < 0:
-        purse[CASH] -= sell_fee(day, wanted, orders.fill[k], fees)
-    book[0, held], book[1, held], book[2, held] = k, exits.session[k], orders.bar[k] + 1
+    if not leave.known:
+        _follow(order, leave, prices, terms)
+    purse[CASH] -= wanted * order.fill
+    if order.side < 0:
+        purse[CASH] -= sell_fee(day, wanted, order.fill, fees)
+    book[0, held], book[1, held], book[2, held] = k, leave.session, order.bar + 1
     qty[held] = wanted
     return held + 1, OPEN
 
@@ -275,8 +218,8 @@ def select_portfolio(starts: Any, ends: Any, queue: Any, orders: Any, exits: Any
                      counts: Any) -> Any:
     """The signals a shared account trades, window by window, each from flat with the full cash.
 
-    queue: `by_session` of the entry sessions, then `last_entries`. counts [windows, refusals] is added to, unless it
-    has no columns: then a full account does not look at what arrives.
+    queue: `orders.by_score`, then `orders.last_entries`. counts [windows, refusals] is added to, unless it has no
+    columns: then a full account does not look at what arrives.
 
     Within a session: gapped stops leave and free cash and slot; entries by score descending, then symbol; the other
     exits, whose cash is free the next session. A short posts its entry value, so it uses cash as a long does. Returns
@@ -284,10 +227,9 @@ def select_portfolio(starts: Any, ends: Any, queue: Any, orders: Any, exits: Any
     """
     order, first, last_entry = queue
     counted, unread = counts.shape[1] > 0, np.zeros(TOO_DEAR + 1, np.int64)
-    room = _most_trades(starts, ends, orders.own, len(last_entry))
+    room = _most_trades(starts, ends, orders, len(last_entry))
     chosen, windows, bought, trades = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room), 0
-    book, qty = np.zeros((3, terms.max_positions), np.int64), np.zeros(terms.max_positions)
-    waiting, purse = np.zeros(max(len(order), 1), np.int64), np.zeros(2)
+    book, qty, purse = np.zeros((3, terms.max_positions), np.int64), np.zeros(terms.max_positions), np.zeros(2)
     free_from = np.zeros(len(prices.offsets) - 1, np.int64)
     for w in range(len(starts)):
         free_from[:] = -1
@@ -296,20 +238,22 @@ def select_portfolio(starts: Any, ends: Any, queue: Any, orders: Any, exits: Any
         held, day, last = 0, starts[w], last_entry[starts[w] : ends[w]].max()
         while day <= last or held > 0:
             held = _leave(day, True, held, book, qty, purse, orders, exits, fees)
-            n = 0
-            if day <= last and (counted or held < terms.max_positions):
-                n = _arrivals(starts[w], ends[w], order[first[day] : first[day + 1]], orders, free_from, waiting, count)
-            while n > 0 and held < terms.max_positions:
-                best = _best(waiting, n, orders.score, orders.symbol)
-                k, n = waiting[best], n - 1
-                waiting[best] = waiting[n]
-                held, why = _enter(k, day, held, book, qty, purse, orders, exits, prices, terms, fees)
-                count[why] += 1
+            j, beyond = first[day], first[day + 1]
+            while j < beyond and (counted or held < terms.max_positions):
+                k = order[j]
+                j += 1
+                if not (starts[w] <= orders[k].own < ends[w]):
+                    continue
+                why = BUSY if orders[k].bar < free_from[orders[k].symbol] else orders[k].refusal
+                if why == OPEN and held == terms.max_positions:
+                    why = NO_SLOT
+                if why == OPEN:
+                    held, why = _enter(k, day, held, book, qty, purse, orders[k], exits[k], prices, terms, fees)
                 if why == OPEN:
                     chosen[trades], windows[trades], bought[trades] = k, w, qty[held - 1]
-                    free_from[orders.symbol[k]] = exits.row[k]
+                    free_from[orders[k].symbol] = exits[k].row
                     trades += 1
-            count[NO_SLOT] += n
+                count[why] += 1
             held = _leave(day, False, held, book, qty, purse, orders, exits, fees)
             if terms.sizing != NOTIONAL:
                 purse[EQUITY] = _equity(day, held, book, qty, purse[CASH], orders, exits, prices)
@@ -349,7 +293,7 @@ def mark(place: Any, base: Any, until: int, pick: Any, qty: Any, entry: Any, exi
     return counts
 
 
-@compiled
+@inlined
 def _mark_value(gross: Any, tied: Any, positions: Any, base: int, entry: int, exit_: int, units: float, fill: float,
                 session: Any, close: Any) -> None:
     """Add one trade's daily changes of gross value, capital tied up and open positions."""
@@ -363,20 +307,3 @@ def _mark_value(gross: Any, tied: Any, positions: Any, base: int, entry: int, ex
         value, pledge = now, pledged
     positions[session[entry] - base] += 1.0
     positions[session[exit_] - base] -= 1.0
-
-
-@compiled
-def excursions(entry: Any, exit_: Any, side: Any, reason: Any, fill: Any, exit_fill: Any, high: Any, low: Any) -> Any:
-    """Worst and best excursion (mae, mfe) of each trade as a fraction of its entry fill.
-
-    Of the bar of a stop or a target only the exit itself is known to have been seen, not the rest of the bar.
-    """
-    mae, mfe = np.zeros(len(entry)), np.zeros(len(entry))
-    for t in range(len(entry)):
-        worst = best = side[t] * (exit_fill[t] / fill[t] - 1.0)
-        last = exit_[t] if reason[t] == STOP or reason[t] == TARGET else exit_[t] + 1
-        for i in range(entry[t], last):
-            a, b = side[t] * (low[i] / fill[t] - 1.0), side[t] * (high[i] / fill[t] - 1.0)
-            worst, best = min(worst, a, b), max(best, a, b)
-        mae[t], mfe[t] = min(worst, 0.0), max(best, 0.0)
-    return mae, mfe

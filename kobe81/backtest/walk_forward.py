@@ -19,6 +19,7 @@ from kobe81.backtest.engine import (
     Account,
     Fills,
     Followed,
+    Selection,
     Windows,
     check_length,
     compute_signals,
@@ -27,10 +28,10 @@ from kobe81.backtest.engine import (
     make_trades,
     mark,
     select,
-    with_excursions,
 )
+from kobe81.backtest.excursions import with_excursions
 from kobe81.backtest.results import Curve, Trades
-from kobe81.core.bars import Bars, Floats, Ints
+from kobe81.core.bars import Bars, Floats, Ints, Mask
 from kobe81.core.errors import DataError, UsageError
 from kobe81.core.params import check_bounds, param, with_values
 from kobe81.strategies import Strategy
@@ -63,9 +64,12 @@ class Plan:
 
 
 class Trial(NamedTuple):
-    """One parameter set in every split. place: its place in the grid. train_score, test_score: annual Sharpe, NaN where
-    undefined; train_trades: counts; daily [splits, sessions]: test profit by session since the window began; trades of
-    the test windows and the split of each."""
+    """One parameter set in every split.
+
+    place: in the grid. train_score, test_score: annual Sharpe, NaN where undefined; train_trades: counts; daily
+    [splits, sessions]: test profit by session since the window began. trades, and the split of each: only of the
+    splits in which the set led its batch so far, because no other can be chosen.
+    """
 
     place: int
     train_score: Floats
@@ -108,27 +112,48 @@ def annual_sharpe(daily: Floats, cash: float) -> Floats:
     return score
 
 
-def run_batch(batch: Batch, source: Callable[[], Bars], account: Account, plan: Plan) -> list[Trial]:
-    """The trials of a batch, in its order."""
+class Leaders:
+    """The best set of each split so far; of equal scores the one that comes first in the grid."""
+
+    def __init__(self, splits: int, min_trades: int) -> None:
+        self._score, self._place = np.full(splits, -np.inf), np.full(splits, np.iinfo(np.int64).max)
+        self._min_trades = min_trades
+
+    def lead(self, place: int, score: Floats, trades: Ints) -> Mask:
+        """Where this set takes the lead: bool [splits]. One with too few trades, or without a score, never does."""
+        ahead: Mask = (score > self._score) | ((score == self._score) & (place < self._place))
+        ahead &= (trades >= self._min_trades) & np.isfinite(score)
+        self._score[ahead], self._place[ahead] = score[ahead], place
+        return ahead
+
+
+def run_batch(batch: Batch, source: Callable[[], Bars], account: Account, plan: Plan, *,
+              whole: bool = False) -> list[Trial]:
+    """The trials of a batch, in its order. whole: with the trades of all splits, whether a set leads in them or not."""
     bars = source()
     distinct = list(dict.fromkeys(replace(strategy, hold=1) for _, strategy in batch))
     signals = dict(zip(distinct, compute_signals(bars, distinct), strict=True))
-    fees = fee_table(bars, account)
+    fees, leaders = fee_table(bars, account), Leaders(len(plan.windows(len(bars.sessions))[0].starts), plan.min_trades)
     trials = []
-    for index, strategy in batch:
-        found = signals[replace(strategy, hold=1)]
-        followed = Followed.of(bars, found, strategy.hold, account)
-        trials.append(_trial(index, bars, followed, account, plan, fees))
+    for place, strategy in batch:
+        followed = Followed.of(bars, signals[replace(strategy, hold=1)], strategy.hold, account)
+        trials.append(_trial(place, bars, followed, account, plan, fees, None if whole else leaders))
     return trials
 
 
-def _trial(index: int, bars: Bars, followed: Followed, account: Account, plan: Plan, fees: Floats) -> Trial:
+def _trial(place: int, bars: Bars, followed: Followed, account: Account, plan: Plan, fees: Floats,
+           leaders: Leaders | None) -> Trial:
     train, test = plan.windows(len(bars.sessions))
     score, count = _train(bars, followed, account, plan, train, fees)
     chosen = select(followed, account, test, fees)
+    leaves = followed.exits["session"][chosen.signal] - test.starts[chosen.window]
+    width = max(plan.test, int(leaves.max(initial=0)) + 1)
+    daily = mark(bars, Fills.chosen(followed, chosen), chosen.window, test.starts, width, fees, profit_only=True).daily
+    if leaders:
+        wanted = leaders.lead(place, score, count)[chosen.window]
+        chosen = Selection(chosen.counts, chosen.signal[wanted], chosen.window[wanted], chosen.qty[wanted])
     trades, split = make_trades(bars, followed, chosen, fees)
-    daily = _daily(bars, trades, split, test, fees, profit_only=True)
-    return Trial(index, score, count, annual_sharpe(daily[0], account.cash), daily[0], trades, split)
+    return Trial(place, score, count, annual_sharpe(daily[0], account.cash), daily[0], trades, split)
 
 
 def _train(bars: Bars, followed: Followed, account: Account, plan: Plan, train: Windows,
@@ -138,14 +163,6 @@ def _train(bars: Bars, followed: Followed, account: Account, plan: Plan, train: 
     marks = mark(bars, Fills.chosen(followed, chosen), chosen.window, train.starts, plan.train, fees,
                  until=plan.train - plan.embargo, profit_only=True)
     return annual_sharpe(marks.daily[0], account.cash), marks.counts
-
-
-def _daily(bars: Bars, trades: Trades, split: Ints, test: Windows, fees: Floats, *,
-           profit_only: bool = False) -> Floats:
-    """Daily changes of the test trades, to the last exit, which may lie past the windows."""
-    leaves = bars.session[trades.exit] - test.starts[split]
-    width = max(int(np.max(test.ends - test.starts)), int(leaves.max(initial=0)) + 1)
-    return mark(bars, Fills.of(trades), split, test.starts, width, fees, profit_only=profit_only).daily
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,15 +202,6 @@ class WalkForward:
     returns: Floats
 
 
-class _Best(NamedTuple):
-    """The best set of one split so far, with its test trades."""
-
-    place: int
-    score: float
-    train_trades: int
-    trades: Trades
-
-
 def walk_forward(bars: Bars, base: Strategy, grid: Mapping[str, Sequence[Any]] | None = None,
                  account: Account | None = None, plan: Plan | None = None, *, mapper: Mapper = map,
                  source: Callable[[], Bars] | None = None) -> WalkForward:
@@ -210,61 +218,63 @@ def walk_forward(bars: Bars, base: Strategy, grid: Mapping[str, Sequence[Any]] |
                         f"needs {plan.train + plan.test} ({plan.train} to train, {plan.test} to test)")
     sets = grid_of(base, grid or {})
     run = partial(run_batch, source=source or (lambda: bars), account=account, plan=plan)
-    tally = _Tally(len(sets), len(train.starts), len(bars.sessions), test, 1 if not grid else plan.min_trades)
-    for trials in mapper(run, batches(sets)):
+    tally = _Tally(len(sets), len(bars.sessions), test, plan.min_trades)
+    for trials in mapper(run if grid else partial(run, whole=True), batches(sets)):
         for trial in trials:
             tally.add(trial)
-    fallback = run([(-1, base)])[0] if None in tally.best else None
+    if not grid:
+        tally.best = [trial] * len(train.starts)
+    fallback = run([(-1, base)], whole=True)[0] if None in tally.best else None
     return _verdict(bars, base, account, plan, sets, tally, fallback)
 
 
 class _Tally:
-    """What is kept of the trials: all scores, and of each split only the best set's trades, so memory stays bounded."""
+    """What is kept of the trials: all scores, and for each split the trial that leads in it."""
 
-    def __init__(self, sets: int, splits: int, sessions: int, test: Windows, min_trades: int) -> None:
-        self.best: list[_Best | None] = [None] * splits
+    def __init__(self, sets: int, sessions: int, test: Windows, min_trades: int) -> None:
+        splits = len(test.starts)
+        self.best: list[Trial | None] = [None] * splits
         self.train_score, self.test_score = np.full((2, sets, splits), np.nan)
         self.daily = np.zeros((sets, sessions + 1))
-        self._test, self._min_trades = test, min_trades
+        self._test, self._leaders = test, Leaders(splits, min_trades)
 
     def add(self, trial: Trial) -> None:
-        """Count a trial in; of equal scores the set that comes first in the grid stays."""
+        """Count a trial in."""
         self.train_score[trial.place], self.test_score[trial.place] = trial.train_score, trial.test_score
         for split, start in enumerate(self._test.starts):
             row = trial.daily[split]
             self.daily[trial.place, start : start + len(row)] += row[: self.daily.shape[1] - start]
-            score, count, best = trial.train_score[split], int(trial.train_trades[split]), self.best[split]
-            better = best is None or score > best.score or (score == best.score and trial.place < best.place)
-            if count >= self._min_trades and np.isfinite(score) and better:
-                self.best[split] = _Best(trial.place, float(score), count, trial.trades.take(trial.split == split))
+        ahead = self._leaders.lead(trial.place, trial.train_score, trial.train_trades)
+        self.best = [trial if leads else best for leads, best in zip(ahead, self.best, strict=True)]
 
 
 def _verdict(bars: Bars, base: Strategy, account: Account, plan: Plan, sets: list[Strategy], tally: _Tally,
              fallback: Trial | None) -> WalkForward:
-    train, test = plan.windows(len(bars.sessions))
+    test = plan.windows(len(bars.sessions))[1]
     fees = fee_table(bars, account)
-    splits = []
-    for k, best in enumerate(tally.best):
-        if best is not None:
-            strategy, score, count, trades = sets[best.place], best.score, best.train_trades, best.trades
-        else:
-            assert fallback is not None  # noqa: S101  (it was made because some split has no best)
-            strategy, score, count = base, float(fallback.train_score[k]), int(fallback.train_trades[k])
-            trades = fallback.trades.take(fallback.split == k)
-        trades = with_excursions(bars, trades)
-        window = Windows(test.starts[k : k + 1], test.ends[k : k + 1])
-        daily = _daily(bars, trades, np.zeros(len(trades), np.int64), window, fees)
-        last = min(int(window.starts[0]) + daily.shape[2], len(bars.sessions))
-        dates = bars.sessions[window.starts[0] : last]
-        splits.append(Split(k, (int(train.starts[k]), int(train.ends[k])), (int(test.starts[k]), int(test.ends[k])),
-                            strategy, best is not None, score if np.isfinite(score) else None, count, trades,
-                            make_curve(daily[:, 0, : len(dates)], dates, account.cash)))
+    splits = [_split(k, best or fallback, base, sets, bars, account, plan, fees)  # type: ignore[arg-type]
+              for k, best in enumerate(tally.best)]
     trades = Trades.join([split.trades for split in splits])
-    begin = int(test.starts[0])
-    end = max(int(test.ends[-1]), int(bars.session[trades.exit].max(initial=0)) + 1)
-    place = np.zeros(len(trades), np.int64)
-    daily = mark(bars, Fills.of(trades), place, np.array([begin]), end - begin, fees).daily
-    curve = make_curve(daily[:, 0], bars.sessions[begin:end], account.cash)
-    returns = tally.daily[:, begin : int(test.ends[-1])].T / account.cash
+    curve = _stitched(bars, trades, int(test.starts[0]), int(test.ends[-1]), account, fees)
+    returns = tally.daily[:, int(test.starts[0]) : int(test.ends[-1])].T / account.cash
     return WalkForward(bars, base, account, plan, sets, splits, curve, trades, tally.train_score, tally.test_score,
                        returns)
+
+
+def _split(k: int, trial: Trial, base: Strategy, sets: list[Strategy], bars: Bars, account: Account, plan: Plan,
+           fees: Floats) -> Split:
+    train, test = (Windows(w.starts[k : k + 1], w.ends[k : k + 1]) for w in plan.windows(len(bars.sessions)))
+    trades = with_excursions(bars, trial.trades.take(trial.split == k))
+    score, chosen = float(trial.train_score[k]), trial.place >= 0
+    return Split(k, (int(train.starts[0]), int(train.ends[0])), (int(test.starts[0]), int(test.ends[0])),
+                 sets[trial.place] if chosen else base, chosen, score if np.isfinite(score) else None,
+                 int(trial.train_trades[k]), trades,
+                 _stitched(bars, trades, int(test.starts[0]), int(test.ends[0]), account, fees))
+
+
+def _stitched(bars: Bars, trades: Trades, first: int, end: int, account: Account, fees: Floats) -> Curve:
+    """The equity from session `first` to the one before `end`, or to the last exit, which may lie past it."""
+    end = max(end, int(bars.session[trades.exit].max(initial=0)) + 1)
+    place = np.zeros(len(trades), np.int64)
+    daily = mark(bars, Fills.of(trades), place, np.array([first]), end - first, fees).daily
+    return make_curve(daily[:, 0], bars.sessions[first:end], account.cash)

@@ -42,11 +42,11 @@ class RunSection:
 
     label: the origin of the bars; one with SYNTHETIC in it is marked loudly. equity: date, equity, cash, exposure,
     return, drawdown. benchmarks: date, equity of each, by name; the first is the one the verdict compares with.
-    trades: the columns of trade_list.csv, and target, mae and mfe where known. prices: the bars they were traded on;
-    without them no trade has its price chart. statistics: (group, name, value, note); those
-    of the first group are the headline tiles, the others a table. monthly: year, 1 to 12, total, as fractions, null
-    where there was no session. splits: split, test_start, test_end, in_sample, out_of_sample, trades, net_pnl and one
-    column per parameter (train_start, train_end and parameters, the chosen set as text, are listed where given).
+    trades: the columns of trade_list.csv, and target, mae and mfe where known. bars: those they were traded on.
+    statistics: (group, name, value, note); those of the first group are the headline tiles, the others a table.
+    monthly: year, 1 to 12, total, as fractions, null where there was no session. splits: split, test_start, test_end,
+    in_sample, out_of_sample, trades, net_pnl and one column per parameter (train_start, train_end and parameters, the
+    chosen set as text, are listed where given).
     deflated_sharpe, pbo: probabilities; trials: parameter sets tried. refusals: how often each reason refused a trade.
     """
 
@@ -57,9 +57,9 @@ class RunSection:
     equity: pl.DataFrame
     benchmarks: Mapping[str, pl.DataFrame]
     trades: pl.DataFrame
+    bars: Bars
     statistics: Sequence[tuple[str, str, str, str]]
     monthly: pl.DataFrame
-    prices: Bars | None = None
     splits: pl.DataFrame | None = None
     deflated_sharpe: float | None = None
     pbo: float | None = None
@@ -113,9 +113,7 @@ class RunSection:
     @cached_property
     def packed(self) -> dict[str, Any]:
         """The prices around the listed trades, for their charts."""
-        if self.prices is None:
-            return prices.NONE | {"run": [None] * self.listed.height}
-        return prices.pack(self.title, self.prices, self.listed, charts.ranked(self.listed))
+        return prices.pack(self.title, self.bars, self.listed, charts.ranked(self.listed))
 
     @property
     def charted(self) -> int:

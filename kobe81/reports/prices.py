@@ -23,7 +23,7 @@ from kobe81.core.errors import DataError
 if TYPE_CHECKING:
     import polars as pl
 
-    from kobe81.core.bars import Bars, Floats, Ints
+    from kobe81.core.bars import Bars, Floats, Ints, Mask
 
 MOST_BARS = 190_000
 """Bars a section keeps at most; at about 6.4 bytes a bar in the page, 1.2 MB."""
@@ -58,7 +58,7 @@ def _rows(title: str, bars: Bars, trades: pl.DataFrame) -> Ints:
     symbol = np.array([number.get(name, -1) for name in trades["symbol"]], np.int64)
     days = np.stack([trades[name].to_physical().to_numpy() for name in ("signal_date", "exit_date")])
     keys, wanted = bars.symbol_index * SYMBOL + bars.date, symbol * SYMBOL + days
-    rows = np.searchsorted(keys, wanted).clip(max=max(len(keys) - 1, 0))
+    rows: Ints = np.searchsorted(keys, wanted).clip(max=max(len(keys) - 1, 0))
     for which, trade in np.argwhere(keys[rows] != wanted):
         name, day = trades["symbol"][int(trade)], trades[("signal_date", "exit_date")[which]][int(trade)]
         raise DataError(f"{title}: {name} has a trade but no bar on {day}; hand in the bars that were traded")
@@ -126,7 +126,7 @@ def _differences(day: Ints, prices: Ints, starts: Ints) -> Ints:
 def _varints(values: Ints) -> bytes:
     """Small numbers, of whatever sign, in few bytes: 0, -1, 1, -2 become 0, 1, 2, 3; a byte of 128 or more goes on."""
     left = ((values << 1) ^ (values >> 63)).ravel()
-    parts = []
+    parts: list[tuple[Ints, Mask]] = []
     while left.any() or not parts:
         parts.append((left & 127, left >= 128))
         left = left >> 7

@@ -6,7 +6,8 @@ from itertools import pairwise
 import numpy as np
 import polars as pl
 
-from kobe81.reports.html import Report, RunSection, choose_charts
+from kobe81.core.bars import Bars
+from kobe81.reports.html import Report, RunSection
 
 SESSIONS = 2519
 PARAMETERS = {"lookback": (10, 20, 30, 55), "stop_atr": (1.5, 2.0, 3.0), "hold": (5, 10)}
@@ -26,6 +27,13 @@ def walk(seed: int, drift: float = 0.0003, count: int = SESSIONS) -> pl.DataFram
     spread = np.abs(chance.normal(0, 0.008, (2, count)))
     high, low = np.maximum(open_, close) * (1 + spread[0]), np.minimum(open_, close) * (1 - spread[1])
     return pl.DataFrame({"date": sessions(count), "open": open_, "high": high, "low": low, "close": close})
+
+
+def market(walks: dict[str, pl.DataFrame]) -> Bars:
+    """The walks as the bars of one market."""
+    return Bars.from_frame(pl.concat([
+        walk.with_columns(symbol=pl.lit(name), volume=pl.lit(1e6)) for name, walk in walks.items()
+    ]))  # fmt: skip
 
 
 def equity_curve(seed: int, drift: float, deviation: float) -> pl.DataFrame:
@@ -106,9 +114,9 @@ def section(title: str, seed: int, *, drift: float, trades: int = 1000, syntheti
         equity=curve,
         benchmarks={"equal-weight buy and hold": equity_curve(seed + 50, 0.0004, 0.009).select("date", "equity")},
         trades=made,
+        bars=market(bars),
         statistics=STATISTICS,
         monthly=monthly_returns(curve),
-        price_charts=choose_charts(made, bars.__getitem__),
         splits=split_table(seed),
         deflated_sharpe=0.71,
         pbo=0.38,

@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 import sample_report
 
+from kobe81.core.bars import Bars
+from kobe81.reports import prices
 from kobe81.reports.html import Report, write
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="these tests drive a browser through playwright")
@@ -142,12 +144,12 @@ def test_choosing_a_row_shows_its_prices_and_names_the_trade(browser: "sync_api.
     page = (reader := Reader(browser, file)).page
     picture = "document.querySelectorAll('#s0 [data-plot=price] canvas')[0].toDataURL()"
     before = page.evaluate(picture)
-    row = page.locator("#s0 .trades tbody tr.charted").nth(4)
+    row = page.locator("#s0 .trades tbody tr").nth(4)
     row.click()
     page.wait_for_timeout(200)
     cells = row.locator("td").all_inner_texts()
     caption = page.locator("#s0 .price-caption").inner_text()
-    assert caption.startswith(f"{cells[0].rstrip(' ◦')} long: signal {cells[2]}, entered {cells[3]} at {cells[4]}")
+    assert caption.startswith(f"{cells[0]} long: signal {cells[2]}, entered {cells[3]} at {cells[4]}")
     assert f"left {cells[5]} at {cells[6]}" in caption
     assert page.evaluate(picture) != before
     assert page.locator('#s0 .trades tr[aria-selected="true"]').count() == 1
@@ -158,19 +160,104 @@ def test_the_chart_marks_signal_entry_stop_target_and_exit(browser: "sync_api.Br
     """A trade with a target has all three lines in its key, and its arrows carry the days of the trade."""
     report = sample_report.report(60)
     first = report.sections[0]
-    charts = [replace(c, trade={**c.trade, "target": 1.1 * c.trade["entry_price"]}) for c in first.price_charts]
-    page = opened(browser, replace(report, sections=[replace(first, price_charts=charts)]), tmp_path).page
+    trades = first.trades.with_columns(target=1.1 * pl.col("entry_price"))
+    page = opened(browser, replace(report, sections=[replace(first, trades=trades)]), tmp_path).page
     assert page.locator("#s0 .price .key").all_inner_texts() == ["signal", "entry to exit", "stop", "target"]
     arrows = page.evaluate("arrows(tradeAt(sections[0].trades, 0)).map(({time, shape}) => [time / 86400, shape])")
     days = first.trades.select(pl.col("signal_date", "entry_date", "exit_date").to_physical()).row(0)
     assert arrows == [[days[0], "circle"], [days[1], "arrowUp"], [days[2], "arrowDown"]]
 
 
-def test_a_trade_without_a_chart_says_so(browser: "sync_api.Browser", file: Path) -> None:
-    """Charts are kept for some trades only; a reader who chooses another is told."""
-    page = Reader(browser, file).page
-    page.locator("#s0 .trades tbody tr:not(.charted)").first.click()
-    assert "No price chart is kept" in page.locator("#s0 .price-missing").inner_text()
+@pytest.mark.parametrize("row", [0, 7, 200, 399])
+def test_the_browser_unpacks_the_prices_that_were_packed(reader: Reader, row: int) -> None:
+    """Signal and exit are among the bars of any trade, and every price is true to half a unit."""
+    section = sample_report.report(400).sections[1]
+    trade = section.listed.row(row, named=True)
+    shown = pl.DataFrame(reader.page.evaluate("(row) => priceStore(sections[1].prices).around(row)", row))
+    shown = shown.with_columns(pl.col("date").cast(pl.Int32).cast(pl.Date))
+    truth = section.bars.to_frame().filter(pl.col("symbol") == trade["symbol"])
+    truth = truth.filter(pl.col("date").is_between(shown["date"].min(), shown["date"].max()))
+    assert truth["date"].to_list() == shown["date"].to_list()
+    assert truth["date"].search_sorted(trade["signal_date"]) >= 60 or trade["signal_date"].year == 2014
+    assert trade["exit_date"] in shown["date"]
+    unit = 1e-4 * truth["low"].min()
+    assert all((truth[name] - shown[name]).abs().max() <= 0.501 * unit for name in ("open", "high", "low", "close"))
+
+
+@pytest.mark.parametrize("row", [0, 200, 399])
+def test_every_listed_trade_has_its_chart(browser: "sync_api.Browser", file: Path, row: int) -> None:
+    """First, middle or last: the candles fill the view, with signal and exit in it, under the caption of the trade."""
+    page = (reader := Reader(browser, file)).page
+    page.locator("#s1 .more").click()
+    page.locator("#s1 .trades tbody tr").nth(row).click()
+    page.wait_for_timeout(200)
+    seen = page.evaluate("""() => {
+        const { chart } = timeCharts.find((entry) => entry.host.closest("#s1 .price"));
+        const range = chart.timeScale().getVisibleRange(), row = document.querySelector("#s1 tr[aria-selected=true]");
+        const trade = tradeAt(sections[1].trades, Number(row.dataset.row));
+        return [range.from / 86400 < trade.signal_date, range.to / 86400 >= trade.exit_date];
+    }""")
+    assert seen == [True, True]
+    assert max(reader.colours("#s1 .price-chart")) > 10
+    assert page.locator("#s1 .price-missing").count() == 0
+    assert reader.complaints == []
+
+
+def test_short_windows_fill_the_view(
+    browser: "sync_api.Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """15 bars before and 8 after a trade of at most 5 leave no blank but the room for the exit's name."""
+    monkeypatch.setattr(prices, "MARGINS", ((15, 8),))
+    page = opened(browser, sample_report.report(40), tmp_path).page
+    page.evaluate("choosers[0](20)")
+    page.wait_for_timeout(200)
+    left, right = page.evaluate("""() => {
+        const entry = timeCharts.find((entry) => entry.host.closest("#s0 .price"));
+        const { from, to } = entry.chart.timeScale().getVisibleLogicalRange();
+        return [from, to - sections[0].prices.length[sections[0].prices.run[20]]];
+    }""")
+    assert -1 <= left <= 0
+    assert 0 < right <= 5
+
+
+def test_choosing_rows_faster_than_prices_unpack_draws_the_last(browser: "sync_api.Browser", file: Path) -> None:
+    """Three choices in one breath on a fresh page leave one chart, that of the last."""
+    page = browser.new_page()
+    page.goto(file.as_uri(), wait_until="commit")
+    page.wait_for_function("typeof choosers === 'object'")
+    page.evaluate("[5, 6, 7, 7].forEach((row) => choosers[0](row))")
+    page.wait_for_timeout(300)
+    assert page.locator("#s0 .price-chart .canvas").count() == 1
+    assert page.evaluate("timeCharts.filter((entry) => entry.host.closest('#s0 .price')).length") == 1
+    symbol = page.evaluate("sections[0].trades.symbol[7]")
+    assert page.locator("#s0 .price-caption").inner_text().startswith(f"{symbol} long")
+
+
+def test_a_trade_without_a_chart_says_so(
+    browser: "sync_api.Browser", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where not all prices fit the page tells how many did, greys the rest, and answers who chooses one of them."""
+    monkeypatch.setattr(prices, "MOST_BARS", 3000)
+    reader = opened(browser, sample_report.report(400), tmp_path)
+    grey = reader.page.locator("#s0 .trades tbody tr.chartless")
+    kept = 400 - reader.page.evaluate("sections[0].prices.run.filter((run) => run === null).length")
+    assert 24 < kept < 400
+    assert f"With a price chart: {kept} of them" in reader.page.locator("#s0 [data-trades]").inner_text()
+    grey.first.click()
+    assert "No price chart is kept" in reader.page.locator("#s0 .price-missing").inner_text()
+    reader.page.locator("#s0 .trades tbody tr:not(.chartless)").first.click()
+    reader.page.wait_for_timeout(100)
+    assert reader.page.locator("#s0 .price-missing").count() == 0
+    assert reader.complaints == []
+
+
+def test_a_browser_that_cannot_unpack_says_so(browser: "sync_api.Browser", file: Path) -> None:
+    """Everything else is there; in place of the prices stands why they are missing."""
+    page = browser.new_page()
+    page.add_init_script("delete window.DecompressionStream")
+    page.goto(file.as_uri())
+    assert "open the report in a current one" in page.locator("#s0 .price-missing").inner_text()
+    assert page.locator("#s0 .trades tbody tr").count() == 200
 
 
 def test_rows_sort_by_the_chosen_column_both_ways(browser: "sync_api.Browser", file: Path) -> None:
@@ -199,9 +286,10 @@ def test_hostile_names_stay_text(browser: "sync_api.Browser", tmp_path: Path) ->
     report = sample_report.report(40)
     first = report.sections[0]
     dirty = first.trades.with_columns(symbol=pl.lit(MARKUP), exit_reason=pl.lit(MARKUP))
+    bars = Bars.from_frame(first.bars.to_frame().filter(pl.col("symbol") == "ABX").with_columns(symbol=pl.lit(MARKUP)))
     splits = first.splits.rename({"hold": MARKUP}).with_columns(parameters=pl.lit(MARKUP))
     section = replace(
-        first, title=MARKUP, subtitle=MARKUP, label=MARKUP, parameters={MARKUP: MARKUP}, trades=dirty, price_charts=(),
+        first, title=MARKUP, subtitle=MARKUP, label=MARKUP, parameters={MARKUP: MARKUP}, trades=dirty, bars=bars,
         statistics=[(MARKUP,) * 4], refusals={MARKUP: 1}, caveats=[MARKUP], benchmarks={MARKUP: first.equity},
         splits=splits,
     )  # fmt: skip
@@ -223,7 +311,7 @@ def test_hostile_names_stay_text(browser: "sync_api.Browser", tmp_path: Path) ->
 def test_a_run_without_trades_is_a_readable_page(browser: "sync_api.Browser", tmp_path: Path) -> None:
     """Nothing breaks when there is nothing to show."""
     report = sample_report.report(40)
-    bare = replace(report.sections[0], trades=report.sections[0].trades.clear(), price_charts=(), splits=None)
+    bare = replace(report.sections[0], trades=report.sections[0].trades.clear(), splits=None)
     idle = replace(bare, equity=bare.equity.clear(), benchmarks={}, monthly=bare.monthly.clear(), statistics=())
     reader = opened(browser, replace(report, sections=[bare, idle]), tmp_path)
     assert reader.complaints == []

@@ -14,9 +14,10 @@ from typing import Any
 import polars as pl
 import pytest
 
+from kobe81.core.bars import Bars
 from kobe81.core.errors import DataError, KobeError
 from kobe81.reports import charts
-from kobe81.reports.html import Report, RunSection, TradeChart, choose_charts, render, write
+from kobe81.reports.html import Report, RunSection, render, write
 from kobe81.reports.wording import Growth, number, percent, shade, verdict
 
 DAY_ONE = date(2020, 1, 1)
@@ -39,12 +40,21 @@ def curve(equity: Sequence[float]) -> pl.DataFrame:
     )
 
 
+def bars_under(trades: pl.DataFrame) -> Bars:
+    """A bar at 100 on every day from the first signal to the last exit, for each symbol traded."""
+    span = pl.date_range(trades["signal_date"].min(), trades["exit_date"].max(), eager=True).alias("date").to_frame()
+    prices = {name: pl.lit(100.0) for name in ("open", "high", "low", "close", "volume")}
+    return Bars.from_frame(trades.select(pl.col("symbol").unique()).join(span, how="cross").with_columns(**prices))
+
+
 def section(**changes: Any) -> RunSection:
+    two = pl.DataFrame([trade("AAPL", date(2020, 1, 2), 0.1), trade("MSFT", date(2020, 1, 3), -0.05)])
+    trades = changes.get("trades", two)
     months = {str(month): [0.01 * month if month < 4 else None] for month in range(1, 13)}
     whole = RunSection(
         title="Donchian", subtitle="one symbol", label="sample", parameters={"lookback": 20, "stop_atr": 2.0},
         equity=curve([100.0, 110.0, 125.0]), benchmarks={"hold": curve([100.0, 90.0, 105.0])},
-        trades=pl.DataFrame([trade("AAPL", date(2020, 1, 2), 0.1), trade("MSFT", date(2020, 1, 3), -0.05)]),
+        trades=trades, bars=bars_under(trades),
         statistics=[("Headline", "Sharpe", "1.23", "0.4 to 2.0"), ("Risk", "Sortino", "1.77", "0.6 to 2.9")],
         monthly=pl.DataFrame({"year": [2020], **months, "total": [0.0614]}),
     )  # fmt: skip
@@ -167,23 +177,6 @@ def test_the_head_to_head_needs_two_strategies() -> None:
     assert [text for text in texts if text in cells][:5] == cells
 
 
-def test_a_chart_knows_the_row_of_its_trade() -> None:
-    """By symbol and entry date, with its target and its bars."""
-    bars = pl.DataFrame({"date": [DAY_ONE], "open": [1.0], "high": [2.0], "low": [0.5], "close": [1.23456]})
-    prices = {"date": [18262], "open": [1.0], "high": [2.0], "low": [0.5], "close": [1.2346]}
-    for target, drawn in ((120.0, 120.0), (float("nan"), None), (None, None)):
-        chart = TradeChart({"symbol": "MSFT", "entry_date": date(2020, 1, 3), "target": target}, bars)
-        [shown] = data_of(render(report(section(price_charts=[chart]))))["sections"][0]["charts"]
-        assert shown == {"row": 1, "target": drawn, **prices}
-
-
-def test_a_chart_of_no_trade_is_refused() -> None:
-    """Rather than shown beside the wrong one; the message names it."""
-    chart = TradeChart({"symbol": "MSFT", "entry_date": date(2020, 1, 4)}, pl.DataFrame())
-    with pytest.raises(DataError, match="Donchian: a price chart shows MSFT entered 2020-01-04"):
-        render(report(section(price_charts=[chart])))
-
-
 @pytest.mark.parametrize("days", [[0, 0], [1, 0]])
 def test_equity_out_of_order_is_refused(days: list[int]) -> None:
     """A repeated or an earlier date cannot be drawn; the message names the section and the day."""
@@ -193,50 +186,25 @@ def test_equity_out_of_order_is_refused(days: list[int]) -> None:
 
 
 def test_very_many_trades_are_listed_in_part_and_the_page_says_so() -> None:
-    """4,000 rows at most: those with a chart, however old, and then the latest."""
-    many = pl.DataFrame([trade("A", DAY_ONE + timedelta(days=i), 0.01) for i in range(4100)])
-    bars = pl.DataFrame({"date": [DAY_ONE], "open": [1.0], "high": [1.0], "low": [1.0], "close": [1.0]})
-    kept = [TradeChart({"symbol": "A", "entry_date": DAY_ONE + timedelta(days=i)}, bars) for i in (50, 0)]
-    page = render(report(section(trades=many, price_charts=kept)))
-    shown = data_of(page)["sections"][0]
-    days = [day - 18262 for day in shown["trades"]["entry_date"]]
-    assert (len(days), days[:3], days[-1]) == (4000, [0, 50, 102], 4099)
-    assert [chart["row"] for chart in shown["charts"]] == [1, 0]
+    """4,000 rows at most: the best and the worst dozen, however old, and then the latest."""
+    returns = [0.0] * 4100
+    returns[10:22], returns[30:42] = [0.1] * 12, [-0.1] * 12
+    many = pl.DataFrame([trade("A", DAY_ONE + timedelta(days=i), r) for i, r in enumerate(returns)])
+    page = render(report(section(trades=many)))
+    days = [day - 18262 for day in data_of(page)["sections"][0]["trades"]["entry_date"]]
+    assert days == [*range(10, 22), *range(30, 42), *range(124, 4100)]
     assert "Listed: 4,000 of 4,100 trades" in page
+    assert "With a price chart" not in page
 
 
-def test_a_long_run_stays_small() -> None:
-    """2,519 sessions, 2,000 trades and 36 price charts of 125 bars are less than 1.5 MB."""
-    days = [DAY_ONE + timedelta(days=i) for i in range(2519)]
-    trades = pl.DataFrame([
-        trade(f"SYM{i % 50}", days[i], (i * 37 % 1000 - 500) / 7919, mae=-i / 9e4, mfe=i / 9e4) for i in range(2000)
-    ])  # fmt: skip
-    prices = [100 + i / 7 for i in range(2519)]
-    bars = pl.DataFrame({"date": days, "open": prices, "high": prices, "low": prices, "close": prices})
-    shown = choose_charts(trades, lambda symbol: bars)
-    page = render(report(section(trades=trades, equity=curve(prices), price_charts=shown)))
-    assert 30 <= len(shown) <= 36
-    assert len(page.encode()) < 1_500_000
-
-
-def test_charts_are_chosen_from_the_best_the_worst_and_the_latest() -> None:
-    """In this order, a trade that is two of these only once."""
-    made = {"MID": 0.0, "BEST": 0.3, "WORST": -0.2, "GOOD": 0.1, "LAST": 0.2}
-    trades = pl.DataFrame([trade(name, DAY_ONE + timedelta(days=i), r) for i, (name, r) in enumerate(made.items())])
-
-    def chosen(each: int) -> list[str]:
-        return [chart.trade["symbol"] for chart in choose_charts(trades, lambda symbol: section().equity, each)]
-
-    assert chosen(1) == ["BEST", "WORST", "LAST"]
-    assert chosen(2) == ["BEST", "LAST", "WORST", "MID", "GOOD"]
-
-
-def test_a_chart_shows_sixty_bars_before_the_signal_and_after_the_exit() -> None:
-    """Counted in bars, not in days, and cut where the symbol's bars begin or end."""
-    bars = pl.DataFrame({"date": [DAY_ONE + timedelta(days=2 * i) for i in range(200)]})
-    day = bars["date"]
-    assert charts.around(bars, day[80], day[85])["date"].to_list() == day[20:146].to_list()
-    assert charts.around(bars, day[10], day[190])["date"].to_list() == day.to_list()
+def test_trades_are_ranked_the_best_the_worst_and_the_latest() -> None:
+    """A dozen best, a dozen worst, then all others by entry date, the latest first; each once."""
+    made = [(f"S{i:02}", 0.01 * (i * 7 % 31 - 15)) for i in range(31)]
+    trades = pl.DataFrame([trade(name, DAY_ONE + timedelta(days=i), r) for i, (name, r) in enumerate(made)])
+    best = sorted(range(31), key=lambda i: -made[i][1])
+    ranked = charts.ranked(trades)
+    assert ranked[:24] == [*best[:12], *reversed(best[-12:])]
+    assert ranked[24:] == sorted(set(range(31)) - set(ranked[:24]), reverse=True)
 
 
 def test_histogram_bins_begin_at_zero_and_count_everything() -> None:
@@ -368,9 +336,8 @@ def test_a_report_that_cannot_be_made_leaves_the_old_one(tmp_path: Path) -> None
     """Neither a half-written file nor a stray one; the message names the path."""
     path = tmp_path / "report.html"
     path.write_text("old", encoding="utf-8")
-    chart = TradeChart({"symbol": "X", "entry_date": DAY_ONE}, pl.DataFrame())
     with pytest.raises(DataError):
-        write(report(section(price_charts=[chart])), path)
+        write(report(section(bars=bars_under(pl.DataFrame([trade("X", DAY_ONE, 0.1)])))), path)
     assert path.read_text(encoding="utf-8") == "old"
     with pytest.raises(KobeError, match=r"cannot write the report to .*report\.html.x\.html: .*--out"):
         write(report(), path / "x.html")

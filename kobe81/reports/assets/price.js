@@ -3,33 +3,43 @@
 
 const BARS_BEFORE = 40;
 const BARS_AFTER = 20;
+const NOT_KEPT = "No price chart is kept for this trade, to keep the file small: the best, the worst and the latest " +
+  "trades have one.";
+const TOO_OLD = "This browser cannot unpack the prices (it has no DecompressionStream, as all have had since 2023): " +
+  "open the report in a current one.";
 
 /** The price chart of a section; show(row) draws the trade of that row, or says why it cannot. */
 function priceChart(host, caption, section) {
-  const byRow = new Map(section.charts.map((chart) => [chart.row, chart]));
-  let entry = null;
+  const store = priceStore(section.prices);
+  let [entry, latest] = [null, null];
   return {
-    has: (row) => byRow.has(row),
-    show(row) {
+    has: store.has,
+    async show(row) {
+      const asked = latest = {};
       const trade = tradeAt(section.trades, row);
       caption.textContent = describe(trade);
       discard(entry);
+      entry = null;
       host.replaceChildren();
-      entry = byRow.has(row) ? drawTrade(host, trade, byRow.get(row)) : null;
-      if (!entry) host.append(missing());
+      const reason = obstacle(store, row);
+      if (reason) return host.append(element("p", { class: "price-missing" }, reason));
+      const bars = await store.around(row);
+      // Another row may have been chosen while the prices were being unpacked.
+      if (asked === latest) entry = drawTrade(host, trade, bars);
     },
   };
+}
+
+/** Why there is no chart of a trade; nothing where there is one. */
+function obstacle(store, row) {
+  if (!store.has(row)) return NOT_KEPT;
+  return "DecompressionStream" in window ? "" : TOO_OLD;
 }
 
 function discard(entry) {
   if (!entry) return;
   timeCharts.splice(timeCharts.indexOf(entry), 1);
   entry.chart.remove();
-}
-
-function missing() {
-  return element("p", { class: "price-missing" }, "No price chart is kept for this trade. To keep the file small, " +
-    "there is one for each of the best, the worst and the latest trades (marked ◦).");
 }
 
 function tradeAt(trades, row) {
@@ -53,11 +63,11 @@ function drawTrade(host, trade, bars) {
   const { chart } = entry;
   marks.candles = chart.addSeries(LC.CandlestickSeries, { priceLineVisible: false, lastValueVisible: false,
     priceFormat: custom(format.price, 0.0001) });
-  marks.candles.setData(candles(bars));
+  marks.candles.setData(bars.map(candle));
   marks.arrows = LC.createSeriesMarkers(marks.candles, []);
   marks.path = level(chart, trade.entry_date, trade.entry_price, trade.exit_date, trade.exit_price, LC.LineStyle.Solid);
   marks.stop = level(chart, trade.signal_date, trade.stop, trade.exit_date, trade.stop, LC.LineStyle.Dashed);
-  marks.target = level(chart, trade.signal_date, bars.target, trade.exit_date, bars.target, LC.LineStyle.Dotted);
+  marks.target = level(chart, trade.signal_date, trade.target, trade.exit_date, trade.target, LC.LineStyle.Dotted);
   const signal = key("signal", "muted").node;
   signal.classList.add("dot");
   keys.append(signal, key("entry to exit", "ink").node);
@@ -65,13 +75,15 @@ function drawTrade(host, trade, bars) {
   if (marks.target) keys.append(key("target", "gain").node);
   entry.paint();
   // The signal's own look-back on the left, what came of it on the right; the rest is there to be dragged in.
-  chart.timeScale().setVisibleLogicalRange({ from: bars.date.indexOf(trade.signal_date) - BARS_BEFORE,
-    to: Math.min(bars.date.indexOf(trade.exit_date) + BARS_AFTER, bars.date.length + 4) });
+  const place = (day) => bars.findIndex((bar) => bar.date === day);
+  chart.timeScale().setVisibleLogicalRange({ from: Math.max(place(trade.signal_date) - BARS_BEFORE, 0),
+    to: Math.min(place(trade.exit_date) + BARS_AFTER, bars.length + 4) });
   return entry;
 }
 
-function candles({ date, open, high, low, close }) {
-  return date.map((day, i) => ({ time: day * DAY, open: open[i], high: high[i], low: low[i], close: close[i] }));
+/** A bar as the chart takes it; one without prices is a gap. */
+function candle({ date, ...prices }) {
+  return prices.close ? { time: date * DAY, ...prices } : { time: date * DAY };
 }
 
 /** A line from one price to another, or null where there is no such price. A single day makes a single point. */

@@ -26,7 +26,7 @@ const COLUMNS = [
 function tradeList(host, section) {
   const price = priceChart(host.querySelector(".price-chart"), host.querySelector(".price-caption"), section);
   const columns = COLUMNS.filter((column) => column.name in section.trades);
-  const state = { sort: "entry_date", descending: true, symbol: "", charted: false, limit: PAGE_ROWS, chosen: null };
+  const state = { sort: "entry_date", descending: true, symbol: "", limit: PAGE_ROWS, chosen: null };
   const refresh = () => fillRows(host, section, columns, state, price, choose);
   const choose = (row) => {
     state.chosen = row;
@@ -36,7 +36,7 @@ function tradeList(host, section) {
   fillHead(host, columns, state, refresh);
   connectControls(host, state, refresh);
   refresh();
-  choose(ordered(section.trades, state, price)[0]);
+  choose(ordered(section.trades, state)[0]);
   return choose;
 }
 
@@ -63,12 +63,11 @@ function connectControls(host, state, refresh) {
   });
   const restart = (change) => Object.assign(state, { limit: PAGE_ROWS }, change);
   connect(".symbol-filter", "input", (box) => restart({ symbol: box.value.trim().toUpperCase() }));
-  connect(".charted-filter", "change", (box) => restart({ charted: box.checked }));
   connect(".more", "click", () => { state.limit += PAGE_ROWS; });
 }
 
 function fillRows(host, section, columns, state, price, choose) {
-  const rows = ordered(section.trades, state, price);
+  const rows = ordered(section.trades, state);
   const shown = rows.slice(0, state.limit);
   const nodes = shown.map((row) => tableRow(section.trades, columns, row, state, price, choose));
   host.querySelector("tbody").replaceChildren(...nodes);
@@ -81,11 +80,11 @@ function fillRows(host, section, columns, state, price, choose) {
   }
 }
 
-/** The rows that pass the filters, sorted; the undefined last, equals in the order of the file. */
-function ordered(trades, state, price) {
+/** The rows that pass the filter, sorted; the undefined last, equals in the order of the file. */
+function ordered(trades, state) {
   const values = trades[state.sort];
   const sign = state.descending ? -1 : 1;
-  const passes = (row) => (!state.charted || price.has(row)) && trades.symbol[row].toUpperCase().includes(state.symbol);
+  const passes = (row) => trades.symbol[row].toUpperCase().includes(state.symbol);
   const compare = (a, b) => {
     if (absent(values[a]) || absent(values[b])) return absent(values[a]) - absent(values[b]);
     return values[a] < values[b] ? -sign : values[a] > values[b] ? sign : 0;
@@ -95,7 +94,7 @@ function ordered(trades, state, price) {
 
 function tableRow(trades, columns, row, state, price, choose) {
   const node = element("tr", { tabindex: "0", "data-row": row,
-    ...(price.has(row) && { class: "charted", title: "Show the prices around this trade" }) });
+    ...(price.has(row) ? { title: "Show the prices around this trade" } : { class: "chartless" }) });
   select(node, state);
   node.append(...columns.map((column) => tableCell(column, trades[column.name][row])));
   node.addEventListener("click", () => choose(row));
