@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -99,32 +99,43 @@ def compute_signals(bars: Bars, strategies: Sequence[Strategy]) -> list[Signals]
 class Followed:
     """Signals on their way: what is known of each at once, and of its exit as soon as somebody asks."""
 
-    signals: Signals
     prices: Prices
     orders: NDArray[np.void]
     exits: NDArray[np.void]
     terms: Terms
     sessions: int
+    queue: tuple[Ints, Ints, Ints] | None
 
     @classmethod
     def of(cls, bars: Bars, signals: Signals, hold: int, account: Account) -> Followed:
-        """The signals of one strategy, held for `hold` bars."""
+        """The signals of one strategy, held for `hold` bars; queue: how they come up before a shared account."""
         n, sessions = len(signals), len(bars.sessions)
         o, h, lo, c = (np.asarray(getattr(bars, f)) for f in ("open", "high", "low", "close"))
         prices = Prices(o, h, lo, c, bars.session, bars.offsets)
         terms = Terms(hold, account.slippage_bps / 10_000.0, account.cash, account.max_positions,
-                             account.sizing_code, account.amount)
+                      account.sizing_code, account.amount)
         orders = np.empty(n, ORDER)
         kernel.arrive(signals.bar, signals.side, signals.stop, np.ascontiguousarray(signals.take_profit), signals.score,
                       _volatility(bars, signals, account), prices, terms.slippage, sessions, orders)
-        return cls(signals, prices, orders, np.zeros(n, EXIT), terms, sessions)
+        queue = _queue(orders, sessions) if account.mode == "portfolio" else None
+        return cls(prices, orders, _unknown(n), terms, sessions, queue)
 
-    @cached_property
-    def queue(self) -> tuple[Ints, Ints, Ints]:
-        """For the shared account: signals as they come up, first of each session, latest entry by own session."""
-        enters = column(self.orders, "enters")
-        return (*by_score(enters, self.signals.score, self.sessions),
-                last_entries(column(self.orders, "own"), enters, self.sessions))
+    def held(self, hold: int) -> Followed:
+        """The same signals, held for another number of bars."""
+        return replace(self, exits=_unknown(len(self.orders)), terms=self.terms._replace(hold=hold))
+
+
+def _unknown(signals: int) -> NDArray[np.void]:
+    """Exits nobody has asked for yet."""
+    exits = np.empty(signals, EXIT)
+    exits["known"] = False
+    return exits
+
+
+def _queue(orders: NDArray[np.void], sessions: int) -> tuple[Ints, Ints, Ints]:
+    """Signals by entry session and score, the first of each session, the latest entry by the signals' own session."""
+    enters = column(orders, "enters")
+    return (*by_score(enters, column(orders, "score"), sessions), last_entries(column(orders, "own"), enters, sessions))
 
 
 class Selection(NamedTuple):
@@ -174,28 +185,25 @@ def column(records: NDArray[np.void], name: str) -> NDArray[Any]:
 
 
 class Fills(NamedTuple):
-    """What marking trades to market needs: which are picked and their shares; of all: rows, side, prices filled at."""
+    """What marking trades to market needs: which orders became trades, their shares, and where all orders leave."""
 
     pick: Ints
     qty: Floats
-    entry: Ints
-    exit: Ints
-    side: NDArray[np.int8]
-    fill: Floats
-    exit_fill: Floats
+    orders: NDArray[np.void]
+    exits: NDArray[np.void]
 
     @classmethod
     def chosen(cls, followed: Followed, chosen: Selection) -> Fills:
         """The fills of the chosen signals."""
-        orders, exits = followed.orders, followed.exits
-        return cls(chosen.signal, chosen.qty, orders["bar"] + 1, column(exits, "row"), column(orders, "side"),
-                   column(orders, "fill"), column(exits, "price"))
+        return cls(chosen.signal, chosen.qty, followed.orders, followed.exits)
 
     @classmethod
-    def of(cls, trades: Trades) -> Fills:
+    def of(cls, bars: Bars, trades: Trades) -> Fills:
         """The fills of finished trades."""
-        return cls(np.arange(len(trades)), trades.qty, trades.entry, trades.exit, trades.side, trades.entry_price,
-                   trades.exit_price)
+        orders, exits = np.zeros(len(trades), ORDER), np.zeros(len(trades), EXIT)
+        orders["bar"], orders["side"], orders["fill"] = trades.signal, trades.side, trades.entry_price
+        exits["row"], exits["session"], exits["price"] = trades.exit, bars.session[trades.exit], trades.exit_price
+        return cls(np.arange(len(trades)), trades.qty, orders, exits)
 
 
 class Marks(NamedTuple):
@@ -292,7 +300,7 @@ def run_signals(bars: Bars, strategy: Strategy, account: Account, signals: Signa
     fees = fee_table(bars, account)
     chosen = select(followed, account, Windows.whole(bars), fees, count=True)
     trades, window = make_trades(bars, followed, chosen, fees)
-    daily = mark(bars, Fills.of(trades), window, np.zeros(1, np.int64), len(bars.sessions), fees).daily
+    daily = mark(bars, Fills.of(bars, trades), window, np.zeros(1, np.int64), len(bars.sessions), fees).daily
     refusals = {text: int(chosen.counts[0, code]) for code, text in REFUSALS.items()}
     return Backtest(bars, strategy, account, signals, with_excursions(bars, trades),
                     make_curve(daily[:, 0], bars.sessions, account.cash), refusals)

@@ -262,33 +262,33 @@ def select_portfolio(starts: Any, ends: Any, queue: Any, orders: Any, exits: Any
 
 
 @compiled
-def mark(place: Any, base: Any, until: int, pick: Any, qty: Any, entry: Any, exit_: Any, side: Any, fill: Any,
-         exit_fill: Any, fees: Any, session: Any, close: Any, daily: Any) -> Any:
+def mark(place: Any, base: Any, until: int, pick: Any, qty: Any, orders: Any, exits: Any, fees: Any, session: Any,
+         close: Any, daily: Any) -> Any:
     """Add each picked trade's changes to daily [4, places, sessions]: profit, gross value, capital tied up, positions.
 
     With daily [1, places, sessions], the profit alone. place: which curve a trade belongs to; base: the session each
-    curve begins at. pick: the trade's position in the arrays from `entry` on; qty goes with pick. A trade that has not
-    left within `until` sessions of its curve is left out. A session without a bar of the symbol changes nothing, so
-    the last known close stands. Returns how many trades each curve counts.
+    curve begins at. pick: positions in orders and exits; qty goes with pick. A trade that has not left within `until`
+    sessions of its curve is left out. A session without a bar of the symbol changes nothing, so the last known close
+    stands. Returns how many trades each curve counts.
     """
     counts = np.zeros(len(base), np.int64)
     for t in range(len(pick)):
-        c, k = place[t], pick[t]
-        first, last = session[entry[k]] - base[c], session[exit_[k]] - base[c]
+        c, order, leave = place[t], orders[pick[t]], exits[pick[t]]
+        entry, first, last = order.bar + 1, session[order.bar + 1] - base[c], leave.session - base[c]
         if last >= until:
             continue
         counts[c] += 1
-        profit, units, before = daily[0, c], side[k] * qty[t], fill[k]
-        for i in range(entry[k], exit_[k]):
+        profit, units, before = daily[0, c], order.side * qty[t], order.fill
+        for i in range(entry, leave.row):
             profit[session[i] - base[c]] += units * (close[i] - before)
             before = close[i]
-        profit[last] += units * (exit_fill[k] - before)
-        if side[k] > 0:
-            profit[last] -= sell_fee(last + base[c], qty[t], exit_fill[k], fees)
+        profit[last] += units * (leave.price - before)
+        if order.side > 0:
+            profit[last] -= sell_fee(leave.session, qty[t], leave.price, fees)
         else:
-            profit[first] -= sell_fee(first + base[c], qty[t], fill[k], fees)
+            profit[first] -= sell_fee(first + base[c], qty[t], order.fill, fees)
         if len(daily) > 1:
-            _mark_value(daily[1, c], daily[2, c], daily[3, c], base[c], entry[k], exit_[k], units, fill[k], session,
+            _mark_value(daily[1, c], daily[2, c], daily[3, c], base[c], entry, leave.row, units, order.fill, session,
                         close)
     return counts
 

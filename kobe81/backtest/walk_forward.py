@@ -132,11 +132,12 @@ def run_batch(batch: Batch, source: Callable[[], Bars], account: Account, plan: 
     """The trials of a batch, in its order. whole: with the trades of all splits, whether a set leads in them or not."""
     bars = source()
     distinct = list(dict.fromkeys(replace(strategy, hold=1) for _, strategy in batch))
-    signals = dict(zip(distinct, compute_signals(bars, distinct), strict=True))
+    arrived = dict(zip(distinct, (Followed.of(bars, signals, 1, account)
+                                  for signals in compute_signals(bars, distinct)), strict=True))
     fees, leaders = fee_table(bars, account), Leaders(len(plan.windows(len(bars.sessions))[0].starts), plan.min_trades)
     trials = []
     for place, strategy in batch:
-        followed = Followed.of(bars, signals[replace(strategy, hold=1)], strategy.hold, account)
+        followed = arrived[replace(strategy, hold=1)].held(strategy.hold)
         trials.append(_trial(place, bars, followed, account, plan, fees, None if whole else leaders))
     return trials
 
@@ -276,5 +277,5 @@ def _stitched(bars: Bars, trades: Trades, first: int, end: int, account: Account
     """The equity from session `first` to the one before `end`, or to the last exit, which may lie past it."""
     end = max(end, int(bars.session[trades.exit].max(initial=0)) + 1)
     place = np.zeros(len(trades), np.int64)
-    daily = mark(bars, Fills.of(trades), place, np.array([first]), end - first, fees).daily
+    daily = mark(bars, Fills.of(bars, trades), place, np.array([first]), end - first, fees).daily
     return make_curve(daily[:, 0], bars.sessions[first:end], account.cash)

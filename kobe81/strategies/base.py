@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 
-from kobe81.core.bars import Bars, Column, Mask
+from kobe81.core.bars import Bars, Column, Floats, Ints, Mask
 from kobe81.core.params import check_bounds, param
 from kobe81.core.signals import LONG, SHORT, Signals
 from kobe81.indicators import prior, rows_where, sma, wilder_atr
@@ -50,6 +50,21 @@ class Setup(NamedTuple):
     beyond: Column
 
 
+EXITS = ("hold", "stop_atr", "r_multiple")
+"""The parameters that say only how a position is left."""
+
+
+class _Chances(NamedTuple):
+    """Bars with a setup in the trend's direction: their rows, closes, ATRs known before, levels, extremes, scores."""
+
+    at: Ints
+    close: Floats
+    unit: Floats
+    level: Floats
+    beyond: Floats
+    score: Floats
+
+
 @dataclass(frozen=True)
 class AtrStopStrategy(Strategy):
     """A setup taken in the direction of the trend, with a stop some ATRs from the close.
@@ -84,6 +99,27 @@ class AtrStopStrategy(Strategy):
 
     def _signals(self, view: Bars, bars: Bars, side: int) -> Signals:
         """The signals on `view`: the bars themselves for longs, their mirror for shorts."""
+        found = self._remembered(view, bars, side)
+        risk = self.stop_atr * found.unit
+        target = np.nan if self.r_multiple is None else found.close + side * self.r_multiple * risk
+        return Signals(
+            bar=found.at, side=np.full(len(found.at), side, np.int8), entry=found.close, stop=found.close - side * risk,
+            take_profit=np.broadcast_to(target, found.close.shape), score=found.score, strategy=self.name,
+            facts={"level": found.level, "beyond": found.beyond}, constants={"lookback": self.lookback},
+            template=self.sentence,
+        )
+
+    def _remembered(self, view: Bars, bars: Bars, side: int) -> _Chances:
+        """`_chances`, computed once for all the parameter sets that differ only in their exits."""
+        memo, key = view.close.memo, (type(self), *(v for k, v in vars(self).items() if k not in EXITS))
+        if memo is None:
+            return self._chances(view, bars, side)
+        if key not in memo:
+            memo[key] = self._chances(view, bars, side)
+        found: _Chances = memo[key]
+        return found
+
+    def _chances(self, view: Bars, bars: Bars, side: int) -> _Chances:
         found = self.setup(view)
         trend, atr = prior(sma(view.close, self.trend)), prior(wilder_atr(view, self.atr))
         at = rows_where(found.when)  # the setup is rare, so the rest is asked only where it stands
@@ -91,10 +127,4 @@ class AtrStopStrategy(Strategy):
         tradable = (side * close > trend[at]) & (close >= self.min_price) & (unit > 0)
         at, close, unit = at[tradable], close[tradable], unit[tradable]
         level, beyond = side * found.level[at], side * found.beyond[at]
-        risk = self.stop_atr * unit
-        target = np.nan if self.r_multiple is None else close + side * self.r_multiple * risk
-        return Signals(
-            bar=at, side=np.full(len(at), side, np.int8), entry=close, stop=close - side * risk,
-            take_profit=np.broadcast_to(target, close.shape), score=np.abs(beyond - level) / unit, strategy=self.name,
-            facts={"level": level, "beyond": beyond}, constants={"lookback": self.lookback}, template=self.sentence,
-        )
+        return _Chances(at, close, unit, level, beyond, np.abs(beyond - level) / unit)
