@@ -10,7 +10,7 @@ import numpy as np
 from bench import bare
 from bench.data import Source
 from bench.measure import Job, Outcome
-from kobe81.backtest.engine import Account, backtest
+from kobe81.backtest.engine import Account, backtests
 from kobe81.backtest.results import Trades
 from kobe81.backtest.walk_forward import walk_forward
 from kobe81.core.bars import Bars
@@ -33,7 +33,7 @@ def arrays(bars: Bars) -> bare.Arrays:
 
 def run_product(bars: Bars, account: Account) -> Outcome:
     """Both strategies, signals to trades and equity."""
-    return _sum(backtest(bars, strategy(name), account).fills for name in bare.NAMES)
+    return _sum(result.fills for result in backtests(bars, [strategy(name) for name in bare.NAMES], account))
 
 
 def run_walk(bars: Bars, account: Account, name: str = WALKED) -> Outcome:

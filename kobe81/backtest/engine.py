@@ -184,6 +184,12 @@ def column(records: NDArray[np.void], name: str) -> NDArray[Any]:
     return np.ascontiguousarray(records[name])
 
 
+def taken(records: NDArray[np.void], index: Ints) -> NDArray[np.void]:
+    """records[index], copied as words, because numpy copies records field by field."""
+    words = records.view(np.uint64).reshape(len(records), records.dtype.itemsize // 8)
+    return words[index].view(records.dtype).reshape(len(index))
+
+
 class Fills(NamedTuple):
     """What marking trades to market needs: which orders became trades, their shares, and where all orders leave."""
 
@@ -248,7 +254,7 @@ def make_trades(bars: Bars, followed: Followed, chosen: Selection, fees: Floats)
     """The chosen trades, their excursions still unknown, and their windows; by window, entry session, symbol."""
     order = _by_window_session_symbol(followed, chosen, len(bars.symbols))
     qty, unknown = chosen.qty[order], np.full(len(order), np.nan)
-    orders, exits = followed.orders[chosen.signal[order]], followed.exits[chosen.signal[order]]
+    orders, exits = (taken(records, chosen.signal[order]) for records in (followed.orders, followed.exits))
     row, side, fill, sold = orders["bar"] + 1, column(orders, "side"), column(orders, "fill"), column(exits, "price")
     paid = kernel.trade_fees(side, qty, fill, sold, column(orders, "enters"), column(exits, "session"), fees)
     trades = Trades(signal=row - 1, entry=row, exit=column(exits, "row"), side=side, qty=qty, entry_price=fill,
@@ -308,7 +314,12 @@ def run_signals(bars: Bars, strategy: Strategy, account: Account, signals: Signa
 
 def backtest(bars: Bars, strategy: Strategy, account: Account | None = None) -> Backtest:
     """Trade a strategy over all bars. DataError where the bars are too few for one signal."""
-    check_length(bars, strategy)
-    return run_signals(bars, strategy, account or Account(), compute_signals(bars, [strategy])[0])
+    return backtests(bars, [strategy], account)[0]
 
 
+def backtests(bars: Bars, strategies: Sequence[Strategy], account: Account | None = None) -> list[Backtest]:
+    """Trade several strategies over the same bars, each with an account of its own; they share their indicators."""
+    for strategy in strategies:
+        check_length(bars, strategy)
+    found = zip(strategies, compute_signals(bars, strategies), strict=True)
+    return [run_signals(bars, strategy, account or Account(), signals) for strategy, signals in found]

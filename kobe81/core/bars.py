@@ -23,6 +23,10 @@ BLOCK_ROWS = 1 << 16
 """Rows a block aims at: a dozen float64 columns of this length stay in a core's own cache."""
 
 
+FINITE = "finite"
+"""Under this a column's memo says whether all its values are numbers."""
+
+
 class Column(np.ndarray[Any, np.dtype[Any]]):
     """One value per bar, knowing where each symbol begins (`offsets`, int64 [symbols + 1]).
 
@@ -80,9 +84,9 @@ class Bars:
 
     @classmethod
     def of(cls, symbols: Sequence[str], offsets: Ints, date: Days, fields: dict[str, Floats],
-           origin: Origin = Origin("unnamed"), *, remember: bool = False) -> Bars:  # noqa: B008  (a NamedTuple)
-        """Bars from plain arrays; `remember` lets indicators keep their results on the columns."""
-        columns = {name: Column.of(fields[name], offsets, {} if remember else None) for name in FIELDS}
+           origin: Origin = Origin("unnamed"), *, memo: dict[Any, Any] | None = None) -> Bars:  # noqa: B008
+        """Bars from plain arrays; with a `memo`, each column begins to remember with a copy of it."""
+        columns = {name: Column.of(fields[name], offsets, None if memo is None else {**memo}) for name in FIELDS}
         return cls(tuple(symbols), offsets, date, **columns, origin=origin)
 
     @classmethod
@@ -152,7 +156,13 @@ class Bars:
         rows = slice(int(self.offsets[first]), int(self.offsets[last]))
         fields = {name: getattr(self, name)[rows] for name in FIELDS}
         return Bars.of(self.symbols[first:last], self.offsets[first : last + 1] - rows.start, self.date[rows], fields,
-                       self.origin, remember=True)
+                       self.origin, memo={FINITE: True} if self.finite else {})
+
+    @cached_property
+    def finite(self) -> bool:
+        """Whether every price and volume is a number."""
+        return all(bool(np.isfinite(np.sum(getattr(self, name)))) or bool(np.isfinite(getattr(self, name)).all())
+                   for name in FIELDS)
 
     def keep(self, mask: Mask) -> Bars:
         """The bars where `mask` (bool [bars]) is true; symbols left without a bar disappear."""
@@ -174,4 +184,6 @@ class Bars:
         """The bars upside down (prices negated, highs and lows swapped): a long rule on them is the short rule."""
         prices = {"open": -self.open, "high": -self.low, "low": -self.high, "close": -self.close}
         fields = {name: np.asarray(values) for name, values in {**prices, "volume": self.volume}.items()}
-        return Bars.of(self.symbols, self.offsets, self.date, fields, self.origin, remember=self.close.memo is not None)
+        known = self.close.memo
+        memo = None if known is None else {k: known[k] for k in (FINITE,) if k in known}
+        return Bars.of(self.symbols, self.offsets, self.date, fields, self.origin, memo=memo)

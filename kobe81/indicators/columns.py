@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from kobe81.core.bars import Bars, Column, Floats, Ints
+from kobe81.core.bars import FINITE, Bars, Column, Floats, Ints
 from kobe81.core.errors import UsageError
 
 P = ParamSpec("P")
@@ -102,7 +102,7 @@ def defined_prices(bars: Bars) -> tuple[Floats, Floats, Floats, Ints, Ints]:
 
 def _finite(column: Column, values: Floats) -> bool:
     """Whether all of the column's values are finite; asked once of a column with a memory."""
-    return _recall(column.memo, "finite", _all_finite, values)
+    return _recall(column.memo, FINITE, _all_finite, values)
 
 
 @kernel

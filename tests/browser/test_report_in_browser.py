@@ -4,25 +4,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from shutil import which
 
 import polars as pl
 import pytest
 import sample_report
+from reader import ARGUMENTS, CHROMIUM, Reader, opened, sync_api
 
 from kobe81.core.bars import Bars
 from kobe81.reports import prices
-from kobe81.reports.html import Report, write
+from kobe81.reports.html import write
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="these tests drive a browser through playwright")
-
-CHROMIUM = next(filter(None, map(which, ("chromium", "chromium-browser", "google-chrome"))), None)
-ARGUMENTS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-]  # fmt: skip
-PIXELS = """(canvas) => new Set(new Uint32Array(
-    canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size"""
 MARKUP = "</script><script>window.pwned=1</script><img src=x onerror=window.pwned=1>"
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium, chromium-browser or google-chrome on the PATH")
@@ -36,24 +27,6 @@ def browser() -> Iterator["sync_api.Browser"]:
         browser.close()
 
 
-class Reader:
-    """A reader's page, and a note of everything that it said and asked for."""
-
-    def __init__(self, browser: "sync_api.Browser", file: Path, scheme: str = "light", width: int = 1280) -> None:
-        self.page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        self.complaints: list[str] = []
-        self.requests: list[str] = []
-        self.page.on("console", lambda message: self.complaints.append(message.text))
-        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.goto(file.as_uri())
-        self.page.wait_for_timeout(300)
-
-    def colours(self, selector: str) -> list[int]:
-        """How many colours each canvas under the selector shows; one means nothing was drawn."""
-        return [canvas.evaluate(PIXELS) for canvas in self.page.query_selector_all(f"{selector} canvas")]
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -64,11 +37,6 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def reader(browser: "sync_api.Browser", file: Path) -> Reader:
     return Reader(browser, file)
-
-
-def opened(browser: "sync_api.Browser", report: Report, tmp_path: Path) -> Reader:
-    write(report, tmp_path / "report.html")
-    return Reader(browser, tmp_path / "report.html")
 
 
 def test_the_page_is_silent_and_asks_for_nothing(reader: Reader, file: Path) -> None:
@@ -157,7 +125,7 @@ def test_choosing_a_row_shows_its_prices_and_names_the_trade(browser: "sync_api.
 
 
 def test_the_chart_marks_signal_entry_stop_target_and_exit(browser: "sync_api.Browser", tmp_path: Path) -> None:
-    """A trade with a target has all three lines in its key, and its arrows carry the days of the trade."""
+    """A trade with a target has all three lines, each at its prices and in the key; its arrows carry its days."""
     report = sample_report.report(60)
     first = report.sections[0]
     trades = first.trades.with_columns(target=1.1 * pl.col("entry_price"))
@@ -166,6 +134,21 @@ def test_the_chart_marks_signal_entry_stop_target_and_exit(browser: "sync_api.Br
     arrows = page.evaluate("arrows(tradeAt(sections[0].trades, 0)).map(({time, shape}) => [time / 86400, shape])")
     days = first.trades.select(pl.col("signal_date", "entry_date", "exit_date").to_physical()).row(0)
     assert arrows == [[days[0], "circle"], [days[1], "arrowUp"], [days[2], "arrowDown"]]
+    page.evaluate("choosers[0](0)")
+    page.wait_for_timeout(100)
+    lines = page.evaluate("""timeCharts.find((entry) => entry.host.closest("#s0 .price")).chart.panes()[0].getSeries()
+        .slice(1).map((series) => series.data().map(({ value }) => value))""")
+    entry, leave, stop, target = trades.select("entry_price", "exit_price", "stop", "target").row(0)
+    assert [lines[0][0], lines[0][-1]] == pytest.approx([entry, leave], abs=1e-4)
+    assert [set(line) for line in lines[1:]] == [{round(stop, 4)}, {round(target, 4)}]
+
+
+def test_a_bar_without_prices_is_a_gap(reader: Reader) -> None:
+    """Zero is no price: drawn as one it would pull the scale down to nothing."""
+    bar = {"date": 2, "open": 0, "high": 0, "low": 0, "close": 0}
+    assert reader.page.evaluate("candle", bar) == {"time": 2 * 86400}
+    assert reader.page.evaluate("candle", {**bar, "close": 3}) == {
+        "time": 2 * 86400, "open": 0, "high": 0, "low": 0, "close": 3}  # fmt: skip
 
 
 @pytest.mark.parametrize("row", [0, 7, 200, 399])
@@ -226,7 +209,7 @@ def test_choosing_rows_faster_than_prices_unpack_draws_the_last(browser: "sync_a
     page.goto(file.as_uri(), wait_until="commit")
     page.wait_for_function("typeof choosers === 'object'")
     page.evaluate("[5, 6, 7, 7].forEach((row) => choosers[0](row))")
-    page.wait_for_timeout(300)
+    page.locator("#s0 .price-chart .canvas").first.wait_for()
     assert page.locator("#s0 .price-chart .canvas").count() == 1
     assert page.evaluate("timeCharts.filter((entry) => entry.host.closest('#s0 .price')).length") == 1
     symbol = page.evaluate("sections[0].trades.symbol[7]")
@@ -242,6 +225,8 @@ def test_a_trade_without_a_chart_says_so(
     grey = reader.page.locator("#s0 .trades tbody tr.chartless")
     kept = 400 - reader.page.evaluate("sections[0].prices.run.filter((run) => run === null).length")
     assert 24 < kept < 400
+    assert reader.page.evaluate("""[...document.querySelectorAll("#s0 .trades tbody tr")].every((tr) =>
+        tr.classList.contains("chartless") === (sections[0].prices.run[tr.dataset.row] === null))""")
     assert f"With a price chart: {kept} of them" in reader.page.locator("#s0 [data-trades]").inner_text()
     grey.first.click()
     assert "No price chart is kept" in reader.page.locator("#s0 .price-missing").inner_text()

@@ -41,7 +41,7 @@ def to_bars(high, low, close, remember=False):
     high, low, close = (np.array(prices, float) for prices in (high, low, close))
     fields = {"open": close, "high": high, "low": low, "close": close, "volume": np.ones(len(close))}
     dates = np.arange(len(close), dtype=np.int32)
-    return Bars.of(["A"], np.array([0, len(close)]), dates, fields, remember=remember)
+    return Bars.of(["A"], np.array([0, len(close)]), dates, fields, memo={} if remember else None)
 
 
 def same(ours, expected):

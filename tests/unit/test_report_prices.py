@@ -124,9 +124,9 @@ def test_margins_narrow_before_trades_go(most: int, lengths: list[int], monkeypa
 
 
 def test_what_does_not_fit_is_what_ranks_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of three trades that stand apart two fit; the first in the order given stay, wherever they stand."""
+    """Of three trades that stand apart the two short ones, first in the order given, fit; the long one does not."""
     monkeypatch.setattr(prices, "MOST_BARS", 60)
-    trades = traded(("A", 100, 104), ("A", 250, 254), ("A", 400, 404))
+    trades = traded(("A", 100, 104), ("A", 200, 300), ("A", 400, 404))
     packed = prices.pack("Donchian", Bars.from_frame(walk("A", 600)), trades, [2, 0, 1])
     assert packed["run"] == [0, None, 1]
     first, second = (run["date"].to_list() for run in unpack(packed))
