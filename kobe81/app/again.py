@@ -8,7 +8,7 @@ from typing import Any
 from kobe81.app.analysis import Setup
 from kobe81.app.opening import open_market
 from kobe81.app.options import DataOptions
-from kobe81.app.runs import Run, run_backtest, run_walk_forward
+from kobe81.app.runs import Run, run_backtests, run_walk_forward
 from kobe81.app.versions import code_version
 from kobe81.backtest.engine import Account
 from kobe81.backtest.walk_forward import Plan, walk_forward
@@ -32,7 +32,7 @@ def run_again(experiment: Experiment) -> Run:
     config = inputs.config
     setup = Setup(rule, with_values(Account(), config["account"]), config["plan"], config["grid"])
     if inputs.kind == "backtest":
-        return run_backtest(market, setup, inputs.seed)
+        return run_backtests(market, [setup.strategy], setup.account, inputs.seed)[0]
     plan = with_values(Plan(), config["plan"])
     return run_walk_forward(market, setup, inputs.seed, None,
                             lambda m, s: walk_forward(m.bars, s.strategy, s.grid, s.account, plan))

@@ -22,7 +22,7 @@ from kobe81.app.market import Market
 from kobe81.app.opening import open_market
 from kobe81.app.options import DataOptions, typed_grid
 from kobe81.app.present import as_values, report
-from kobe81.app.runs import Run, run_backtest, run_walk_forward
+from kobe81.app.runs import Run, register, run_backtests, run_walk_forward
 from kobe81.backtest.engine import Account
 from kobe81.backtest.walk_forward import Plan
 from kobe81.backtest.walk_forward import walk_forward as walk_forward_
@@ -133,21 +133,29 @@ def from_frame(frame: Any, name: str = "frame") -> Market:
 
 
 def backtest(market: Market, rule: str | Strategy, *, benchmark: str | None = None, seed: int = SEED,
-             **settings: Any) -> Result:
-    """Trade a strategy over the bars. settings: the strategy's and the account's parameters, by name."""
+             keep: bool = True, **settings: Any) -> Result:
+    """Trade a strategy over the bars. settings: the strategy's and the account's parameters, by name.
+
+    keep: register the run below KOBE_HOME, as the commands do.
+    """
     setup = _setup(rule, settings)
-    return Result(run_backtest(market, setup, seed, benchmark))
+    run = run_backtests(market, [setup.strategy], setup.account, seed, benchmark)[0]
+    return Result(register(run) if keep else run)
 
 
 def walk_forward(market: Market, rule: str | Strategy, grid: Mapping[str, Sequence[Any]] | None = None, *,
-                 benchmark: str | None = None, seed: int = SEED, **settings: Any) -> Result:
-    """Judge a strategy out of sample. grid: values to try; settings: strategy, account and plan parameters."""
+                 benchmark: str | None = None, seed: int = SEED, keep: bool = True, **settings: Any) -> Result:
+    """Judge a strategy out of sample. grid: values to try; settings: strategy, account and plan parameters.
+
+    keep: register the run below KOBE_HOME, as the commands do.
+    """
     plan_values = {k: settings.pop(k) for k in list(settings) if k in parameters(Plan)}
     plan = with_values(Plan(), plan_values)
     own = _setup(rule, settings)
     setup = Setup(own.strategy, own.account, vars(plan), typed_grid(own.strategy, grid or {}))
-    return Result(run_walk_forward(market, setup, seed, benchmark, lambda m, s: walk_forward_(
-        m.bars, s.strategy, s.grid, s.account, plan)))
+    run = run_walk_forward(market, setup, seed, benchmark, lambda m, s: walk_forward_(
+        m.bars, s.strategy, s.grid, s.account, plan))
+    return Result(register(run) if keep else run)
 
 
 def scan(market: Market, *rules: str | Strategy) -> pl.DataFrame:

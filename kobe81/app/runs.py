@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,9 @@ from kobe81.experiments.registry import Experiment, ExperimentRegistry, Inputs, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from kobe81.backtest.engine import Account
     from kobe81.backtest.walk_forward import WalkForward
+    from kobe81.strategies import Strategy
 
 SPLIT_FILES = ("trade_list.csv", "equity_curve.csv", "summary.json")
 
@@ -35,15 +37,18 @@ class Run:
     experiment: Experiment | None = None
 
 
-def run_backtest(market: Market, setup: Setup, seed: int, benchmark: str | None = None) -> Run:
-    """One strategy over all bars."""
-    from kobe81.backtest.engine import backtest
+def run_backtests(market: Market, strategies: Sequence[Strategy], account: Account, seed: int,
+                  benchmark: str | None = None) -> list[Run]:
+    """Each strategy over all bars, with an account of its own."""
+    from kobe81.backtest.engine import backtests
 
     with _checked(market):
-        result = backtest(market.bars, setup.strategy, setup.account)
-    analysis = Analysis(market, result, seed, benchmark)
-    inputs = _inputs("backtest", market, setup, seed)
-    return Run(analysis, inputs, backtest_files(result, inputs.made_from))
+        results = backtests(market.bars, strategies, account)
+    runs = []
+    for result in results:
+        inputs = _inputs("backtest", market, Setup(result.strategy, account), seed)
+        runs.append(Run(Analysis(market, result, seed, benchmark), inputs, backtest_files(result, inputs.made_from)))
+    return runs
 
 
 def run_walk_forward(market: Market, setup: Setup, seed: int, benchmark: str | None,

@@ -173,9 +173,12 @@ def test_laws_of_every_backtest(seed: int, mode: str, sizing: str, slots: int, s
     result = backtest(bars, rule, account)
     trades, curve = result.fills, result.curve
     assert curve.equity[-1] == pytest.approx(20_000.0 + trades.net_pnl.sum(), abs=1e-6)
-    assert (trades.qty >= 1).all() and (trades.qty == np.floor(trades.qty)).all()
-    assert (trades.entry == trades.signal + 1).all() and (trades.bars_held <= rule.hold).all()
-    assert (trades.mae <= 0).all() and (trades.mfe >= 0).all()
+    assert (trades.qty >= 1).all()
+    assert (trades.qty == np.floor(trades.qty)).all()
+    assert (trades.entry == trades.signal + 1).all()
+    assert (trades.bars_held <= rule.hold).all()
+    assert (trades.mae <= 0).all()
+    assert (trades.mfe >= 0).all()
     symbol = bars.symbol_index[trades.entry]
     for s in range(len(bars.symbols)):
         own = np.sort(trades.entry[symbol == s]), np.sort(trades.exit[symbol == s])

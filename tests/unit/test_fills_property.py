@@ -50,11 +50,11 @@ def market(draw: st.DrawFn) -> tuple[dict[str, list[spec.Bar]], list[dict[str, A
         bars[symbol] = [draw(bar(day)) for day in days]
         for i in range(len(days)):
             if draw(st.integers(0, 2)):
-                side = draw(st.sampled_from(["long", "short"]))
+                side, target = draw(st.sampled_from(["long", "short"])), draw(st.sampled_from([None, 5.0, 7.0, 9.0]))
                 found.append({
                     "symbol": symbol, "strategy": "x", "index": i, "date": bars[symbol][i].date, "side": side,
                     "entry": bars[symbol][i].close, "stop": float(draw(st.integers(3, 10))),
-                    "take_profit": draw(st.sampled_from([None, 5.0, 7.0, 9.0])), "score": float(draw(st.integers(0, 2)))})
+                    "take_profit": target, "score": float(draw(st.integers(0, 2)))})
     return bars, found
 
 

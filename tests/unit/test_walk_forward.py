@@ -132,4 +132,5 @@ def test_the_mapper_does_not_change_a_thing(bars: Bars, result: WalkForward) -> 
 
     other = walk_forward(bars, RULE, GRID, Account(), PLAN, mapper=backwards)
     assert [s.strategy for s in other.splits] == [s.strategy for s in result.splits]
-    assert (other.curve.equity == result.curve.equity).all() and (other.returns == result.returns).all()
+    assert (other.curve.equity == result.curve.equity).all()
+    assert (other.returns == result.returns).all()

@@ -18,15 +18,14 @@ def backtest(*, strategy: Annotated[str, Parameter(name="--strategy")] = "donchi
     strategy
         Its name; see: kobe strategies
     """
-    from kobe81.app.analysis import Setup
     from kobe81.app.deliver import check_out, finish
     from kobe81.app.opening import open_market
-    from kobe81.app.runs import run_backtest
+    from kobe81.app.runs import run_backtests
     from kobe81.app.waiting import waiting
 
     settings = Settings.read(run, account)
-    setup = Setup(settings.strategy(strategy), settings.account())
+    rule, trader = settings.strategy(strategy), settings.account()
     check_out(run.out)
     with waiting("Backtesting", quiet=run.json):
-        done = run_backtest(open_market(settings.data(data)), setup, run.seed, run.benchmark)
-    finish([done], run, f"{strategy}: backtest")
+        done = run_backtests(open_market(settings.data(data)), [rule], trader, run.seed, run.benchmark)
+    finish(done, run, f"{strategy}: backtest")

@@ -19,10 +19,9 @@ def showdown(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy"
     strategy
         A name, repeatable; without any, all of them.
     """
-    from kobe81.app.analysis import Setup
     from kobe81.app.deliver import check_out, finish
     from kobe81.app.opening import open_market
-    from kobe81.app.runs import run_backtest
+    from kobe81.app.runs import run_backtests
     from kobe81.app.waiting import waiting
     from kobe81.strategies import strategies
 
@@ -31,5 +30,6 @@ def showdown(*, strategy: Annotated[tuple[str, ...], Parameter(name="--strategy"
     check_out(run.out)
     with waiting("Backtesting", quiet=run.json):
         market = open_market(settings.data(data))
-        done = [run_backtest(market, Setup(s, settings.account()), run.seed, run.benchmark) for s, _ in chosen]
+        rules = [rule for rule, _ in chosen]
+        done = run_backtests(market, rules, settings.account(), run.seed, run.benchmark)
     finish(done, run, "Showdown")
