@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
 import platformdirs
 
 import kobe81
-from kobe81.core.hashing import code_digest
+from kobe81.core.hashing import digest, digest_of
 
 VARIABLE = "KOBE_HOME"
 
@@ -39,6 +40,9 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
+@cache
 def code_version() -> str:
-    """The product's version and the hash of its code."""
-    return f"{kobe81.__version__}+{code_digest(Path(kobe81.__file__).parent).removeprefix('sha256:')[:8]}"
+    """The product's version and the hash of its Python files, by relative path and content."""
+    package = Path(kobe81.__file__).parent
+    files = [(p.relative_to(package).as_posix(), digest(p.read_bytes())) for p in sorted(package.rglob("*.py"))]
+    return f"{kobe81.__version__}+{digest_of(files).removeprefix('sha256:')[:8]}"

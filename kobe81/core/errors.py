@@ -48,9 +48,14 @@ class MissingExtra(KobeError):  # noqa: N818
         super().__init__(f"{purpose} needs an optional package. Install it with: pip install 'kobe81[{extra}]'")
 
 
+MOST_LISTED = 20
+"""Names that a refusal lists."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UsageError:
     """The refusal of a name nobody registered, with the nearest one that somebody did."""
     names = sorted(known)
     near = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+    listed = ", ".join(names[:MOST_LISTED]) + (f" and {len(names) - MOST_LISTED} more" if names[MOST_LISTED:] else "")
+    hint = f"did you mean {near[0]!r}?" if near else f"known: {listed}"
     return UsageError(f"unknown {kind} {name!r}; {hint}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 
@@ -18,10 +16,3 @@ def digest_of(values: Any) -> str:
     """The hash of plain values: their JSON with sorted keys and no spaces."""
     text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False, default=str)
     return digest(text.encode())
-
-
-@cache
-def code_digest(package: Path) -> str:
-    """The hash of a package's Python files, by relative path and content."""
-    files = sorted(package.rglob("*.py"))
-    return digest_of([(p.relative_to(package).as_posix(), digest(p.read_bytes())) for p in files])

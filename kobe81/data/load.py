@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+import kobe81
 from kobe81.core.bars import Bars, Origin
 from kobe81.core.errors import DataError
 from kobe81.data.panel import DamagedPanel, content_hash, open_panel, read_header, write_panel
@@ -123,9 +124,9 @@ def _panel_name(path: Path, policy: Policy) -> str:
 
 
 def _fingerprint(path: Path) -> str:
-    """Changes whenever a file behind the path does: their names, sizes and modification times."""
+    """Changes with the files behind the path (names, sizes, modification times) and with the version that judged them."""
     files = bar_files(path) if path.exists() else []
-    return _digest(*(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files))
+    return _digest(kobe81.__version__, *(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files))
 
 
 def _digest(*parts: str) -> str:

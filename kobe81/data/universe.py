@@ -31,13 +31,6 @@ class Universe(NamedTuple):
     kept: pl.DataFrame
     left_out: pl.DataFrame
 
-    def write(self, path: Path) -> None:
-        """The kept symbols as CSV: symbol, median_dollar_volume, first, last, bars."""
-        try:
-            self.kept.select(COLUMNS).write_csv(path)
-        except OSError as error:
-            raise DataError(f"{path}: cannot be written ({error}); choose another folder") from error
-
 
 def build(bars: pl.DataFrame, candidates: Sequence[str] | None = None, *, keep: int = KEEP,
           years: int = YEARS) -> Universe:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -201,6 +202,35 @@ def test_signals_do_not_depend_on_how_the_bars_are_cut_into_blocks(monkeypatch: 
     monkeypatch.setattr(Bars.blocks, "__defaults__", (1,))
     for ours, theirs in zip(whole, compute_signals(bars, rules), strict=True):
         assert ours.to_frame(bars).equals(theirs.to_frame(bars))
+
+
+def breakout(prices: list[float], last: tuple[float, float, float, float], **values: Any) -> Signals:
+    """Donchian's signals on calm days at these prices, then one other."""
+    bars = make_bars([*((p, p + 0.25, p - 0.25, p) for p in prices), last])
+    return strategy("donchian", {"lookback": 5, "trend": 5, "atr": 5, **values}).generate_signals(bars)
+
+
+def test_a_close_at_the_least_price_may_be_a_signal() -> None:
+    """5.00 is allowed by a least price of 5.00; 4.99 is not."""
+    assert len(breakout([4.0] * 8, (4.0, 5.0, 4.0, 5.0), min_price=5.0)) == 1
+    assert len(breakout([4.0] * 8, (4.0, 5.0, 4.0, 4.99), min_price=5.0)) == 0
+
+
+def test_prices_that_never_moved_give_no_signal() -> None:
+    """Without a true range there is no ATR to put a stop at, however high the close."""
+    bars = make_bars([*flat(10.0, 9), (10.0, 12.0, 10.0, 12.0)])
+    rule = strategy("donchian", {"lookback": 5, "trend": 5, "atr": 5})
+    assert len(rule.generate_signals(bars)) == 0
+
+
+def test_reasons_tell_the_signals_own_numbers() -> None:
+    """Worked by hand: an ATR of 0.50, a channel of 10.25, a close of 11.00 or, upside down, 9.75 and 9.00."""
+    up = breakout([10.0] * 8, (10.0, 11.0, 10.0, 11.0))
+    assert up.reason(0) == "closed at 11.00 above 10.25, its 5-day high, 1.5 ATR clear of it"
+    assert (up.stop[0], up.score[0]) == (10.0, 1.5)
+    down = breakout([10.0] * 8, (10.0, 10.0, 9.0, 9.0), allow_short=True)
+    assert down.reason(0) == "closed at 9.00 below 9.75, its 5-day low, 1.5 ATR clear of it"
+    assert (down.stop[0], down.score[0]) == (10.0, 1.5)
 
 
 def test_fees_are_those_of_the_day_of_the_sale_and_capped() -> None:
