@@ -132,13 +132,13 @@ def run_batch(batch: Batch, source: Callable[[], Bars], account: Account, plan: 
     """The trials of a batch, in its order. whole: with the trades of all splits, whether a set leads in them or not."""
     bars = source()
     distinct = list(dict.fromkeys(replace(strategy, hold=1) for _, strategy in batch))
-    arrived = dict(zip(distinct, (Followed.of(bars, signals, 1, account)
-                                  for signals in compute_signals(bars, distinct)), strict=True))
+    signals = dict(zip(distinct, compute_signals(bars, distinct), strict=True))
     fees, leaders = fee_table(bars, account), Leaders(len(plan.windows(len(bars.sessions))[0].starts), plan.min_trades)
     trials = []
-    for place, strategy in batch:
-        followed = arrived[replace(strategy, hold=1)].held(strategy.hold)
-        trials.append(_trial(place, bars, followed, account, plan, fees, None if whole else leaders))
+    for alike, sets in itertools.groupby(batch, lambda one: replace(one[1], hold=1)):
+        arrived = Followed.of(bars, signals[alike], 1, account)
+        trials += [_trial(place, bars, arrived.held(strategy.hold), account, plan, fees, None if whole else leaders)
+                   for place, strategy in sets]
     return trials
 
 

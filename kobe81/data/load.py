@@ -124,7 +124,7 @@ def _panel_name(path: Path, policy: Policy) -> str:
 
 
 def _fingerprint(path: Path) -> str:
-    """Changes with the files behind the path (names, sizes, modification times) and with the version that judged them."""
+    """Changes with the files behind the path (name, size, modification time) and the version that judged them."""
     files = bar_files(path) if path.exists() else []
     return _digest(kobe81.__version__, *(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files))
 
