@@ -59,7 +59,7 @@ def refusals(analysis: Analysis) -> dict[str, int]:
 def _show_market(runs: Sequence[Run], brief: bool) -> None:
     first = runs[0].analysis
     bars = first.market.bars
-    title = f"{bars.origin.label}: {len(bars.symbols)} symbols, {first.span}, {_kind(first)}"
+    title = f"{bars.origin.label}\n{len(bars.symbols)} symbols, {first.span}, {_kind(first)}"
     walked = [] if brief else [r for r in runs if isinstance(r.analysis.result, WalkForward)]
     terminal.show(
         terminal.table(title, ["", *(r.inputs.strategy for r in runs), *map(_short, first.benchmarks)], _figures(runs)),

@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-UNITS = {"%": "{:.1%}", "$": "{:,.0f}", "ratio": "{:.2f}", "days": "{:,.0f}", "bars": "{:.1f}", "count": "{:,}"}
+UNITS = {"%": "{:,.1%}", "$": "{:,.0f}", "ratio": "{:.2f}", "days": "{:,.0f}", "bars": "{:.1f}", "count": "{:,}"}
 
 
 def say(value: Any, unit: str) -> str:
@@ -28,14 +28,15 @@ def interval(low: float | None, high: float | None, unit: str) -> str:
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> RenderableType:
-    """A plain table: the first `left` columns to the left, the figures to the right."""
+    """A plain table: `left` columns to the left, the figures to the right; the title's second line is dimmed."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="dim")
     for i, name in enumerate(columns):
         made.add_column(name, justify="left" if i < left else "right", no_wrap=i >= left or i == 0,
                         overflow="ellipsis" if i == 0 else "fold")
     for row in rows:
         made.add_row(*row)
-    return Group(Text(title, style="bold"), made)
+    first, _, rest = title.partition("\n")
+    return Group(Text(first, style="bold"), *([Text(rest, style="dim")] if rest else []), made)
 
 
 def notes(lines: Sequence[str]) -> RenderableType:
