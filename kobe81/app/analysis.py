@@ -124,7 +124,7 @@ class Setup:
     strategy: Strategy
     account: Account
     plan: Mapping[str, Any] | None = None
-    grid: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def config(self) -> dict[str, Any]:

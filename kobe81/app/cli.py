@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
+from types import FrameType
 from typing import NoReturn
 
 from cyclopts import App, CycloptsError, UnusedCliTokensError
@@ -38,7 +41,7 @@ GROUPS = {
         "verify": ("kobe81.app.commands.experiments:verify", "Run again and compare the outputs byte by byte."),
     }),
 }
-EXIT_INTERRUPTED = 130
+EXIT_INTERRUPTED, RETRY_AFTER = 130, 0.02
 CHATTY = ("stamina", "yfinance")
 """Libraries that log what the commands say in their own words."""
 
@@ -61,6 +64,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a command. Exit codes: 0 done, 1 failed, 2 the request is wrong, 130 interrupted."""
     for name in CHATTY:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    _listen()
     try:
         build()(arguments, exit_on_error=False, print_error=False)
         sys.stdout.flush()
@@ -80,6 +84,23 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         _say("kobe: interrupted; what was finished is kept, and the same command goes on from there")
         sys.exit(EXIT_INTERRUPTED)
     sys.exit(0)
+
+
+def _listen() -> None:
+    """Have Ctrl-C raise KeyboardInterrupt where that is safe. Python's own handler stays where there is no timer."""
+    if hasattr(signal, "setitimer") and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _interrupted)
+        signal.signal(signal.SIGALRM, _interrupted)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> None:
+    """Numba's compiled code calls Python and does not survive an exception there: wait until it has returned."""
+    while frame is not None:
+        if frame.f_globals.get("__name__", "").startswith(("numba", "llvmlite")):
+            signal.setitimer(signal.ITIMER_REAL, RETRY_AFTER)
+            return
+        frame = frame.f_back
+    raise KeyboardInterrupt
 
 
 def _wrong(error: CycloptsError) -> str:

@@ -38,10 +38,14 @@ class PanelSource:
     """Bars as a path: a worker maps the file instead of receiving the bars."""
 
     path: Path
+    data_hash: str
 
     def __call__(self) -> Bars:
-        from kobe81.data.panel import open_panel
+        """The bars; DamagedPanel where the file by now holds others: another process has loaded a newer one."""
+        from kobe81.data.panel import DamagedPanel, open_panel, read_header
 
+        if read_header(self.path)["sha256"] != self.data_hash:
+            raise DamagedPanel(f"{self.path} no longer holds the bars this run began with; run again")
         return open_panel(self.path)
 
 
@@ -56,13 +60,13 @@ def walk_forward_on(compute: Compute, market: Market, setup: Setup, plan: Any, t
         return run()
     market.check()  # before anything computed on these bars is kept under their hash
     kept = Finished.of(home.home() / "cache" / "walk_forward", data=market.data_hash, account=vars(setup.account),
-                       plan=vars(plan), code=code_version(setup.strategy))
+                       plan=vars(plan), code=code_version(setup.strategy), whole=not setup.grid)
     if count < PROCESSES_FROM and compute == "local":
         result = run(mapper=kept.around(map, tick))
     else:
         with TemporaryDirectory(prefix="kobe81-") as folder:
             mapper = kept.around(MAPPERS[compute], tick)
-            result = run(mapper=mapper, source=PanelSource(_panel(market, Path(folder))))
+            result = run(mapper=mapper, source=PanelSource(_panel(market, Path(folder)), market.data_hash))
     kept.remove()
     return result
 

@@ -23,7 +23,7 @@ from kobe81.backtest.results import Trades
 from kobe81.backtest.walk_forward import Batch, Mapper, Trial
 from kobe81.core.hashing import digest_of
 
-ARRAYS = ("train_score", "train_trades", "test_score", "daily", "split")
+ARRAYS = ("train_score", "train_trades", "daily", "split")
 """What a trial holds beside its place and its trades."""
 TRADES = tuple(f.name for f in fields(Trades))
 

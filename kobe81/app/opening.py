@@ -47,7 +47,8 @@ def _source(options: DataOptions, data: str) -> Market:
         raise unknown_name("data", data, [*BUILT_IN, "a file or folder of bars"])
     from kobe81.data.load import load, verify_loaded
 
-    loaded = load(path, policy=options.policy or "drop", cache_dir=home.panels())
+    loaded = load(path, policy=options.policy or "drop", cache_dir=home.panels(),
+                  made_by=home.code_version())
     reference["data"] = str(path.resolve())
     return Market(loaded.bars, loaded.data_hash, reference, loaded.warnings, loaded.panel,
                   lambda: verify_loaded(loaded))

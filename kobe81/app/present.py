@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from kobe81.app import home
@@ -79,11 +79,12 @@ def _short(name: str) -> str:
 
 def _figures(runs: Sequence[Run]) -> list[list[str]]:
     """One row per figure; the intervals stand in brackets under theirs."""
-    from kobe81.backtest.metrics import max_drawdown, sharpe
+    from kobe81.backtest.metrics import cagr, max_drawdown, sharpe
 
     rows = []
     held = runs[0].analysis.benchmarks.values()
     known = {"Return": ("%", [c.equity[-1] / c.initial - 1.0 for c in held]),
+             "Annual return": ("%", [cagr(c) for c in held]),
              "Sharpe": ("ratio", [sharpe(c.returns) for c in held]),
              "Maximum drawdown": ("%", [max_drawdown(c) for c in held])}
     for name in HEADLINE:
@@ -166,10 +167,9 @@ def splits_frame(result: Any) -> pl.DataFrame:
 def report(runs: Sequence[Run], title: str, command: str) -> bytes:
     """The HTML report of the runs, one section each."""
     sections = [_section(run) for run in runs]
-    first = runs[0]
-    provenance: Mapping[str, object] = {
-        **first.inputs.made_from, "run": ", ".join(r.inputs.run_id for r in runs), "span": first.analysis.span,
-        "source": ", ".join(dict.fromkeys(r.analysis.market.bars.origin.label for r in runs))}
+    facts = [{"run": r.inputs.run_id, "source": r.analysis.market.bars.origin.label, "span": r.analysis.span,
+              **r.inputs.made_from} for r in runs]
+    provenance = {key: ", ".join(dict.fromkeys(str(f[key]) for f in facts)) for key in facts[0]}
     page = Report(title, command, provenance, sections, _comparison(runs) if len(runs) > 1 else None)
     return render(page).encode()
 
@@ -193,7 +193,7 @@ def _section(run: Run) -> RunSection:
         title=_title(run) if bars.origin.synthetic else run.inputs.strategy,
         subtitle=f"{len(bars.symbols)} symbols, {analysis.span}, {_kind(analysis)}",
         label=bars.origin.label,
-        parameters={**vars(analysis.strategy), **vars(analysis.account)},
+        parameters={**vars(analysis.strategy), **_gridded(result), **vars(analysis.account)},
         equity=analysis.curve.to_frame(),
         benchmarks={name: curve.to_frame().select("date", "equity") for name, curve in analysis.benchmarks.items()},
         trades=analysis.trades,
@@ -203,6 +203,14 @@ def _section(run: Run) -> RunSection:
         splits=splits_frame(result) if walked else None,
         deflated_sharpe=analysis.verdict.get("deflated_sharpe"), pbo=analysis.verdict.get("pbo"),
         trials=analysis.verdict.get("trials"), refusals=refusals(analysis), caveats=analysis.caveats)
+
+
+def _gridded(result: Any) -> dict[str, str]:
+    """The values a walk-forward chose from, split by split."""
+    if not isinstance(result, WalkForward):
+        return {}
+    return {name: "from the grid: " + ", ".join(dict.fromkeys(_bare(vars(s)[name]) for s in result.sets))
+            for name in _varied(result)}
 
 
 def _statistics(analysis: Analysis) -> list[tuple[str, str, str, str]]:

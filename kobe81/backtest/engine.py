@@ -38,7 +38,7 @@ THREADS_FROM = 2
 
 @dataclass(frozen=True)
 class Account:
-    """Who trades: with what money, in what size, at what cost. Source: spec.md, Fills in a backtest."""
+    """Who trades: with what money, in what size, at what cost. Source: docs/spec.md, Fills in a backtest."""
 
     mode: str = param("portfolio", None, None, "portfolio: shared cash; independent: every symbol on its own")
     cash: float = param(100_000.0, 1.0, 1e12, "dollars at the start")
@@ -238,7 +238,7 @@ def make_curve(daily: Floats, dates: NDArray[np.int32], cash: float) -> Curve:
     flat = positions < 0.5
     equity = cash + profit
     tied, gross = np.where(flat, 0.0, tied), np.where(flat, 0.0, gross)
-    return Curve(dates, equity, equity - tied, gross / equity, cash)
+    return Curve(dates, equity, equity - tied, gross / np.where(equity > 0.0, equity, np.nan), cash)
 
 
 def _by_window_session_symbol(followed: Followed, chosen: Selection, symbols: int) -> Ints:

@@ -1,4 +1,7 @@
-"""The output files of a run, as bytes by relative path: the same inputs give the same bytes. Source: spec.md, Files."""
+"""The output files of a run, as bytes by relative path: the same inputs give the same bytes.
+
+Source: docs/spec.md, Files.
+"""
 
 from __future__ import annotations
 

@@ -5,7 +5,9 @@ decide which signals become trades, and of what size; a signal is followed to it
 it, which needs nothing but the symbol's own bars. `mark` turns trades into daily profit. A walk-forward runs the first
 step once and the others once per window.
 
-Rows are positions in the bars; sessions are positions in the union of all dates. Source: spec.md, Fills in a backtest.
+Rows are positions in the bars; sessions are positions in the union of all dates.
+
+Source: docs/spec.md, Fills in a backtest.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ def value_at_risk(returns: Floats) -> float | None:
 def conditional_value_at_risk(returns: Floats) -> float | None:
     """The mean of the worst 5 % of daily returns (the 1 + floor(0.05 (n - 1)) lowest), a fraction."""
     worst = 1 + int((len(returns) - 1) * TAIL)
-    return mean(np.sort(returns)[:worst])
+    return mean(np.sort(returns)[:worst]) if np.isfinite(returns).all() else None
 
 
 def skewness(returns: Floats) -> float | None:

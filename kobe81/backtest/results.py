@@ -124,9 +124,12 @@ class Curve:
 
     @cached_property
     def returns(self) -> Floats:
-        """Each session's return on the equity of the session before (the first: on the initial cash)."""
+        """Each session's return on the equity of the session before (the first: on the initial cash).
+
+        NaN, undefined, on what is not above zero: a ruined account has no returns.
+        """
         before = np.concatenate([[self.initial], self.equity[:-1]])
-        returns: Floats = self.equity / before - 1.0
+        returns: Floats = self.equity / np.where(before > 0.0, before, np.nan) - 1.0
         return returns
 
     @cached_property
@@ -144,4 +147,4 @@ class Curve:
             "date": pl.Series(self.date, dtype=pl.Int32).cast(pl.Date),
             "equity": self.equity, "cash": self.cash, "exposure": self.exposure,
             "return": self.returns, "drawdown": self.drawdown,
-        })
+        }).with_columns(pl.col(pl.Float64).fill_nan(None))

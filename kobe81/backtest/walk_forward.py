@@ -1,7 +1,7 @@
 """Walk-forward: each test window is traded with the parameters that were best on the window before it.
 
 Every parameter set is computed once over all bars (the rules are causal), then traded in every window. Work is done
-in batches of sets; a batch needs only the bars, so it can run in this process or in another. Source: spec.md,
+in batches of sets; a batch needs only the bars, so it can run in this process or in another. Source: docs/spec.md,
 Walk-forward.
 """
 
@@ -43,7 +43,7 @@ BATCH_SIGNALS = 16
 
 @dataclass(frozen=True)
 class Plan:
-    """How history is cut, in sessions. Source: spec.md, Walk-forward."""
+    """How history is cut, in sessions. Source: docs/spec.md, Walk-forward."""
 
     train: int = param(252, 20, 10_000, "sessions of a training window")
     test: int = param(63, 5, 10_000, "sessions of a test window, and the step from one split to the next")
@@ -66,7 +66,7 @@ class Plan:
 class Trial(NamedTuple):
     """One parameter set in every split.
 
-    place: in the grid. train_score, test_score: annual Sharpe, NaN where undefined; train_trades: counts; daily
+    place: in the grid. train_score: annual Sharpe, NaN where undefined; train_trades: counts; daily
     [splits, sessions]: test profit by session since the window began. trades, and the split of each: only of the
     splits in which the set led its batch so far, because no other can be chosen.
     """
@@ -74,7 +74,6 @@ class Trial(NamedTuple):
     place: int
     train_score: Floats
     train_trades: Ints
-    test_score: Floats
     daily: Floats
     trades: Trades
     split: Ints
@@ -105,7 +104,7 @@ def annual_sharpe(daily: Floats, cash: float) -> Floats:
     """Annual Sharpe of each row of daily profits [rows, sessions] from `cash`; NaN where undefined."""
     equity = cash + np.cumsum(daily, axis=1)
     before = np.concatenate([np.full((len(equity), 1), cash), equity[:, :-1]], axis=1)
-    returns = equity / before - 1.0
+    returns = equity / np.where(before > 0.0, before, np.nan) - 1.0
     deviation = returns.std(axis=1, ddof=1)
     undefined = ~(deviation > 0.0)
     score: Floats = returns.mean(axis=1) / np.where(undefined, np.nan, deviation) * np.sqrt(TRADING_DAYS)
@@ -154,7 +153,7 @@ def _trial(place: int, bars: Bars, followed: Followed, account: Account, plan: P
         wanted = leaders.lead(place, score, count)[chosen.window]
         chosen = Selection(chosen.counts, chosen.signal[wanted], chosen.window[wanted], chosen.qty[wanted])
     trades, split = make_trades(bars, followed, chosen, fees)
-    return Trial(place, score, count, annual_sharpe(daily[0], account.cash), daily[0], trades, split)
+    return Trial(place, score, count, daily[0], trades, split)
 
 
 def _train(bars: Bars, followed: Followed, account: Account, plan: Plan, train: Windows,
@@ -186,7 +185,7 @@ class WalkForward:
     """The verdict out of sample.
 
     splits: in order. sets: the parameter sets tried, in grid order. curve: the stitched out-of-sample equity, from the
-    first test session on. train_score, test_score: annual Sharpe [sets, splits], NaN where undefined. returns: each
+    first test session on. train_score: annual Sharpe [sets, splits], NaN where undefined. returns: each
     set's daily out-of-sample profit as a fraction of the cash [sessions, sets].
     """
 
@@ -199,7 +198,6 @@ class WalkForward:
     curve: Curve
     trades: Trades
     train_score: Floats
-    test_score: Floats
     returns: Floats
 
 
@@ -212,12 +210,12 @@ def walk_forward(bars: Bars, base: Strategy, grid: Mapping[str, Sequence[Any]] |
     bars there. DataError where the bars do not fill one split.
     """
     account, plan = account or Account(), plan or Plan()
-    check_length(bars, base)
+    sets = grid_of(base, grid or {})
+    check_length(bars, min([base, *sets], key=lambda one: one.warmup))
     train, test = plan.windows(len(bars.sessions))
     if not len(train.starts):
         raise DataError(f"{bars.origin.source}: {len(bars.sessions)} sessions do not fill one split; a walk-forward "
                         f"needs {plan.train + plan.test} ({plan.train} to train, {plan.test} to test)")
-    sets = grid_of(base, grid or {})
     run = partial(run_batch, source=source or (lambda: bars), account=account, plan=plan)
     tally = _Tally(len(sets), len(bars.sessions), test, plan.min_trades)
     for trials in mapper(run if grid else partial(run, whole=True), batches(sets)):
@@ -235,13 +233,13 @@ class _Tally:
     def __init__(self, sets: int, sessions: int, test: Windows, min_trades: int) -> None:
         splits = len(test.starts)
         self.best: list[Trial | None] = [None] * splits
-        self.train_score, self.test_score = np.full((2, sets, splits), np.nan)
+        self.train_score = np.full((sets, splits), np.nan)
         self.daily = np.zeros((sets, sessions + 1))
         self._test, self._leaders = test, Leaders(splits, min_trades)
 
     def add(self, trial: Trial) -> None:
         """Count a trial in."""
-        self.train_score[trial.place], self.test_score[trial.place] = trial.train_score, trial.test_score
+        self.train_score[trial.place] = trial.train_score
         for split, start in enumerate(self._test.starts):
             row = trial.daily[split]
             self.daily[trial.place, start : start + len(row)] += row[: self.daily.shape[1] - start]
@@ -258,8 +256,7 @@ def _verdict(bars: Bars, base: Strategy, account: Account, plan: Plan, sets: lis
     trades = Trades.join([split.trades for split in splits])
     curve = _stitched(bars, trades, int(test.starts[0]), int(test.ends[-1]), account, fees)
     returns = tally.daily[:, int(test.starts[0]) : int(test.ends[-1])].T / account.cash
-    return WalkForward(bars, base, account, plan, sets, splits, curve, trades, tally.train_score, tally.test_score,
-                       returns)
+    return WalkForward(bars, base, account, plan, sets, splits, curve, trades, tally.train_score, returns)
 
 
 def _split(k: int, trial: Trial, base: Strategy, sets: list[Strategy], bars: Bars, account: Account, plan: Plan,

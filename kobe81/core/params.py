@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, Field, field, fields, replace
+from numbers import Integral
 from typing import Any, TypeVar, get_type_hints
 
 from kobe81.core.errors import UsageError, unknown_name
@@ -22,9 +23,13 @@ def parameters(owner: Any) -> dict[str, Field[Any]]:
 
 
 def check_bounds(owner: Any) -> None:
-    """Raise UsageError where a parameter lies outside its bounds; NaN lies outside all."""
+    """Raise UsageError where a parameter has another type or lies outside its bounds; NaN lies outside all."""
     for name, spec in parameters(owner).items():
         value, low, high = getattr(owner, name), spec.metadata["low"], spec.metadata["high"]
+        kind = spec.type if isinstance(spec.type, str) else getattr(spec.type, "__name__", "")
+        for typed, wanted in ((bool, "bool"), (Integral, "int")):
+            if kind == wanted and (not isinstance(value, typed) or isinstance(value, bool) != (wanted == "bool")):
+                raise UsageError(f"{name} = {value!r} is not {_words(kind)} ({spec.metadata['meaning']})")
         if value is None or low is None:
             continue
         if not (low <= value <= high):

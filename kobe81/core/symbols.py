@@ -4,7 +4,7 @@ import re
 
 from kobe81.core.errors import UsageError
 
-_PATTERN = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,15}")
+_PATTERN = re.compile(r"[A-Z0-9^_][A-Z0-9.\-_=^]{0,31}")
 _RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"COM{i}" for i in range(10)), *(f"LPT{i}" for i in range(10))}
 
 
@@ -12,7 +12,7 @@ def parse_symbol(text: str) -> str:
     """The symbol in its one spelling (upper case); UsageError where the text cannot be one."""
     symbol = text.strip().upper()
     if not _PATTERN.fullmatch(symbol) or ".." in symbol:
-        raise UsageError(f"{text!r} is not a symbol: 1 to 16 letters, digits, dots or dashes, as in AAPL or BRK.B")
+        raise UsageError(f"{text!r} is not a symbol: 1 to 32 letters, digits and . - _ ^ =, as in AAPL or BRK.B")
     return symbol
 
 

@@ -35,14 +35,14 @@ class Loaded(NamedTuple):
     panel: Path | None = None
 
 
-def load(path: Path, *, policy: Policy = "drop", cache_dir: Path | None) -> Loaded:
+def load(path: Path, *, policy: Policy = "drop", cache_dir: Path | None, made_by: str = kobe81.__version__) -> Loaded:
     """The path's bars, from a panel in `cache_dir` where a sound one was made of the same files under the same policy.
 
     Otherwise the files are read and checked, and a panel is written; where it cannot be written, the bars are returned
     all the same, with a warning. Errors are those of providers.files.read and data_quality.check.
     """
     panel = cache_dir / _panel_name(path, policy) if cache_dir else None
-    made_of = _fingerprint(path)
+    made_of = _fingerprint(path, made_by)
     known = _from_panel(panel, made_of) if panel else None
     if known:
         return known
@@ -123,10 +123,11 @@ def _panel_name(path: Path, policy: Policy) -> str:
     return f"{_digest(str(path.resolve()), policy)}.panel"
 
 
-def _fingerprint(path: Path) -> str:
-    """Changes with the files behind the path (name, size, modification time) and the version that judged them."""
+def _fingerprint(path: Path, made_by: str) -> str:
+    """Changes with the files behind the path (name, size, times, inode) and with the code that judges them."""
     files = bar_files(path) if path.exists() else []
-    return _digest(kobe81.__version__, *(f"{file} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files))
+    facts = ((file.resolve(), file.stat()) for file in files)
+    return _digest(made_by, *(f"{file} {s.st_size} {s.st_mtime_ns} {s.st_ctime_ns} {s.st_ino}" for file, s in facts))
 
 
 def _digest(*parts: str) -> str:

@@ -51,23 +51,19 @@ def beside(column: Column, values: Floats) -> Column:
 
 
 def remembered(indicator: Callable[Concatenate[Column, P], R]) -> Callable[Concatenate[Column, P], R]:
-    """The indicator, looked up in its column's memo first, under its name and parameters."""
-    name = indicator.__name__
-
+    """The indicator, looked up in its column's memo first, under itself and its parameters."""
     @wraps(indicator)
     def recall(column: Column, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return _recall(column.memo, (name, args, *kwargs.items()), indicator, column, *args, **kwargs)
+        return _recall(column.memo, (indicator, args, *kwargs.items()), indicator, column, *args, **kwargs)
 
     return recall
 
 
 def remembered_by_bars(indicator: Callable[Concatenate[Bars, P], R]) -> Callable[Concatenate[Bars, P], R]:
     """The indicator, looked up in the memo of the bars' close first."""
-    name = indicator.__name__
-
     @wraps(indicator)
     def recall(bars: Bars, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        return _recall(bars.close.memo, (name, args, *kwargs.items()), indicator, bars, *args, **kwargs)
+        return _recall(bars.close.memo, (indicator, args, *kwargs.items()), indicator, bars, *args, **kwargs)
 
     return recall
 

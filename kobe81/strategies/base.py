@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass
 from typing import ClassVar, NamedTuple
 
@@ -18,8 +19,9 @@ from kobe81.indicators import prior, rows_where, sma, wilder_atr
 class Strategy(ABC):
     """A rule that turns bars into signals.
 
-    A subclass is a frozen dataclass whose parameters are its fields. It answers for every symbol on its own and never
-    looks past the bar of a signal; the conformance suite holds every registered strategy to both.
+    A subclass is a frozen dataclass whose parameters are its fields. It answers for every symbol on its own, never
+    looks past the bar of a signal, and does not let its signals depend on `hold`, which says only how a position is
+    left; the conformance suite holds every registered strategy to this.
     """
 
     hold: int = param(5, 1, 250, "bars held, the entry bar included, before the time exit")
@@ -51,7 +53,7 @@ class Setup(NamedTuple):
 
 
 EXITS = ("hold", "stop_atr", "r_multiple")
-"""The parameters that say only how a position is left."""
+"""The parameters that say only how a position is left. `setup` cannot depend on them: they are undefined there."""
 
 
 class _Chances(NamedTuple):
@@ -71,7 +73,7 @@ class AtrStopStrategy(Strategy):
 
     The rule is written once, for a long; with `allow_short` the same rule on the mirrored bars makes the shorts. What a
     bar is compared with was known before it: the trend and the ATR are those of the bar before.
-    Source: spec.md, Strategies.
+    Source: docs/spec.md, Strategies.
     """
 
     lookback: int = param(20, 2, 500, "bars of the channel, the signal's bar not among them")
@@ -112,10 +114,13 @@ class AtrStopStrategy(Strategy):
     def _remembered(self, view: Bars, bars: Bars, side: int) -> _Chances:
         """`_chances`, computed once for all the parameter sets that differ only in their exits."""
         memo, key = view.close.memo, (type(self), *(v for k, v in vars(self).items() if k not in EXITS))
+        blind = copy(self)
+        for name in EXITS:  # a rule that reads them would be remembered wrongly; undefined, they give no signal at all
+            object.__setattr__(blind, name, np.nan)
         if memo is None:
-            return self._chances(view, bars, side)
+            return blind._chances(view, bars, side)
         if key not in memo:
-            memo[key] = self._chances(view, bars, side)
+            memo[key] = blind._chances(view, bars, side)
         found: _Chances = memo[key]
         return found
 

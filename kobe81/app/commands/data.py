@@ -91,7 +91,8 @@ def check(data: DataOptions = DATA, *, top: Whole = 30, json: bool = False) -> N
     summary = report.summary
     kinds = [[kind, f"{count:,}"] for kind, count in summary.counts.items()]
     rank = {kind: i for i, kind in enumerate(summary.counts)}
-    worst = sorted(report.findings.iter_rows(named=True), key=lambda r: (rank[r["finding"]], r["symbol"], r["date"]))
+    worst = sorted(report.findings.iter_rows(named=True), key=lambda r: (
+        r["action"] != "kept", rank[r["finding"]], r["symbol"], r["date"]))
     rows = [[r["symbol"], str(r["date"]), r["action"], f"{r['finding']}: {r['detail']}"] for r in worst[:top]]
     if not rows:
         terminal.show(summary.line)

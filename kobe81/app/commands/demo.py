@@ -39,5 +39,5 @@ def demo(*, out: Path = Path("demo"), json: bool = False) -> None:
     finish(done, options, "Both strategies, out of sample", brief=True)
 
 
-GRID = {"lookback": ["10", "20", "55"], "stop_atr": ["2", "3"], "hold": ["5", "10"]}
+GRID: dict[str, list[float]] = {"lookback": [10, 20, 55], "stop_atr": [2.0, 3.0], "hold": [5, 10]}
 """Twelve parameter sets: enough to show that choosing among them has its price."""

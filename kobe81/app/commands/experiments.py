@@ -88,7 +88,7 @@ def compare(*runs: str, json: bool = False) -> None:
     inputs = {e.run_id: {**_flat(e.inputs.config), **e.inputs.made_from, "strategy": e.inputs.strategy,
                          "kind": e.inputs.kind} for e in found}
     names = sorted({k for values in inputs.values() for k in values})
-    differ = [[k, *(str(inputs[e.run_id].get(k, "–")) for e in found)] for k in names
+    differ = [[k, *(str(inputs[e.run_id].get(k, "–")).removeprefix("sha256:")[:20] for e in found)] for k in names
               if len({str(inputs[e.run_id].get(k)) for e in found}) > 1]
     figures = [[k, *(_figure(e.figures.get(k)) for e in found)] for k in found[0].figures]
     columns = ["", *(e.run_id for e in found)]
