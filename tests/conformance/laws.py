@@ -239,8 +239,18 @@ def warmup_is_honest(strategy: Strategy) -> None:
     assert not len(early), f"a signal on bar {min(early, default=0)} of its symbol; warmup says {strategy.warmup}"
 
 
+def holding_does_not_matter(strategy: Strategy) -> None:
+    """The signals do not depend on `hold`: a walk-forward computes them once for all the times to hold."""
+    bars, first = market(), None
+    for hold in (1, strategy.hold, 250):
+        found = answer(replace(strategy, hold=hold), bars)
+        first = found if first is None else first
+        assert same(first, found), f"with hold = {hold}: {difference(first, found)}"
+
+
 LAWS = (cuts_do_not_matter, other_symbols_do_not_matter, nothing_is_changed, awkward_bars_do_no_harm,
-        signals_are_well_formed, reasons_carry_the_numbers, parameters_are_bounded, warmup_is_honest)
+        signals_are_well_formed, reasons_carry_the_numbers, parameters_are_bounded, warmup_is_honest,
+        holding_does_not_matter)
 
 
 LEAST = "least windows"

@@ -216,6 +216,15 @@ class TakesAnything(Donchian):
         """Checks nothing."""
 
 
+@dataclass(frozen=True)
+class LooksAtItsHold(Donchian):
+    """Signals only where there is time enough for its liking."""
+
+    def generate_signals(self, bars: Bars) -> Signals:
+        found = super().generate_signals(bars)
+        return found.take(found.score > self.hold / 100)
+
+
 BROKEN = [
     (Peeks, laws.cuts_do_not_matter),
     (KnowsTheMean, laws.cuts_do_not_matter),
@@ -241,6 +250,7 @@ BROKEN = [
     (HidesAField, laws.parameters_are_bounded),
     (TakesAnything, laws.parameters_are_bounded),
     (PromisesALongerWarmup, laws.warmup_is_honest),
+    (LooksAtItsHold, laws.holding_does_not_matter),
 ]
 
 
