@@ -1,4 +1,4 @@
-"""The backtest: strategies answer block by block, the kernel follows every signal, an account picks its trades."""
+"""The backtest: strategies answer block by block, an account picks its trades, the kernel follows them to the exit."""
 
 from __future__ import annotations
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, Field, field, fields, replace
+from dataclasses import Field, field, fields, replace
 from numbers import Integral
 from typing import Any, TypeVar, get_type_hints
 
@@ -71,8 +71,3 @@ def _words(hint: str) -> str:
         if key in hint:
             return words + (" or none" if "None" in hint else "")
     return hint
-
-
-def defaults(owner: type[Any]) -> dict[str, Any]:
-    """Each parameter's default, by name."""
-    return {n: f.default for n, f in parameters(owner).items() if f.default is not MISSING}
