@@ -22,6 +22,7 @@ _DAY = timedelta(days=1)
 
 class _Sessions(NamedTuple):
     days: list[date]
+    opens: list[datetime]
     closes: list[datetime]
 
 
@@ -40,6 +41,16 @@ def last_complete_session(calendar: str, now: datetime) -> date:
     _within(now.astimezone(UTC).date())
     known = _sessions(calendar)
     return known.days[bisect_right(known.closes, now) - 1]
+
+
+def hours(calendar: str, session: date) -> tuple[datetime, datetime] | None:
+    """When that day's session opens and closes, in UTC; None where the market is closed all day."""
+    _within(session)
+    known = _sessions(calendar)
+    position = bisect_left(known.days, session)
+    if position == len(known.days) or known.days[position] != session:
+        return None
+    return known.opens[position], known.closes[position]
 
 
 def missing_sessions(calendar: str, days: Iterable[date], first: date, last: date) -> list[date]:
@@ -64,7 +75,8 @@ def _sessions(calendar: str) -> _Sessions:
 
 def _every_day() -> _Sessions:
     days = [FIRST_DAY + timedelta(days=i) for i in range((LAST_DAY - FIRST_DAY).days + 1)]
-    return _Sessions(days, [datetime(d.year, d.month, d.day, tzinfo=UTC) + _DAY for d in days])
+    opens = [datetime(d.year, d.month, d.day, tzinfo=UTC) for d in days]
+    return _Sessions(days, opens, [start + _DAY for start in opens])
 
 
 def _exchange(name: str) -> _Sessions:
@@ -72,6 +84,6 @@ def _exchange(name: str) -> _Sessions:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # exchange_calendars uses what newer releases of pandas deprecate
-        closes = get_calendar(name, start=FIRST_DAY.isoformat(), end=LAST_DAY.isoformat()).closes
-    days = [stamp.date() for stamp in closes.index]
-    return _Sessions(days, [stamp.to_pydatetime() for stamp in closes])
+        known = get_calendar(name, start=FIRST_DAY.isoformat(), end=LAST_DAY.isoformat())
+    days = [stamp.date() for stamp in known.closes.index]
+    return _Sessions(days, *([stamp.to_pydatetime() for stamp in side] for side in (known.opens, known.closes)))
