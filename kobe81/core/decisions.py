@@ -67,7 +67,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     scan: its name within the session. entries: new positions may be opened. exits: positions whose time has come leave
     now. opens, closes: the session's hours, None on a day without. bars: the hash of the bars that candidates and facts
     come from. held: for each position, the symbol's bars since its entry, both ends included. killed: the switch
-    exists. missing: what could not be had, for people.
+    exists. ending: symbols that trade for the last time today. missing: what could not be had, for people.
     """
 
     session: date
@@ -84,6 +84,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     held: dict[str, int]
     account: Account | None
     killed: bool
+    ending: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
 
 

@@ -6,6 +6,10 @@ KobeError               exit code 1: the work could not be done
 ├── ProviderError       a vendor that did not deliver
 │   ├── Refused         it answered no: a bad key, a used-up quota, an unknown symbol
 │   └── Unavailable     it did not answer, or not in its format; a retry or another source may help
+├── StoreError          the state under KOBE_HOME cannot be used
+│   ├── DiskFull        nothing was written, for want of space
+│   ├── Damaged         exit code 2: a file is missing, unreadable or not what was written
+│   └── LostLead        another runner leads now
 └── MissingExtra        an optional package is not installed
 """
 
@@ -39,6 +43,24 @@ class Refused(ProviderError):  # noqa: N818  (reads as what happened, like httpx
 
 class Unavailable(ProviderError):  # noqa: N818
     """The vendor did not answer, or not in its format."""
+
+
+class StoreError(KobeError):
+    """The state under KOBE_HOME cannot be used."""
+
+
+class DiskFull(StoreError):  # noqa: N818
+    """Nothing was written, for want of space."""
+
+
+class Damaged(StoreError):  # noqa: N818
+    """A file is missing, unreadable or not what was written."""
+
+    exit_code = 2
+
+
+class LostLead(StoreError):  # noqa: N818
+    """Another runner leads now; this one may write and send nothing more."""
 
 
 class MissingExtra(KobeError):  # noqa: N818

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import ClassVar
+from math import isfinite
+from typing import Any, ClassVar, Literal, TypeVar
 
 from msgspec import Struct
 
+from kobe81.core.errors import KobeError
 from kobe81.core.orders import Leg, Side
 from kobe81.core.params import check_bounds
 
+T = TypeVar("T")
+G = TypeVar("G", bound="Gate")
+_NUMBERS = (Decimal, float)
+_INFINITY = Decimal("Infinity")
+Ground = Literal["earnings", "news", "volatility", "liquidity", "regulatory", "manual"]
+
 ENTRY: frozenset[Leg] = frozenset({"entry"})
-EXIT: frozenset[Leg] = frozenset({"stop", "time", "target"})
+EXIT: frozenset[Leg] = frozenset({"stop", "time", "target", "end"})
 EVERY = ENTRY | EXIT
 
 
@@ -39,13 +47,17 @@ class Proposal(Struct, frozen=True, kw_only=True):
     limit: Decimal | None
     notional: Decimal
 
+    @property
+    def price(self) -> Decimal:
+        """The limit; KobeError where there is none."""
+        return known(self.limit)
+
 
 class Prohibition(Struct, frozen=True, kw_only=True):
-    """A symbol nobody may buy, from..until (both included; until None: for good). reason: earnings, news, volatility,
-    liquidity, regulatory or manual."""
+    """A symbol nobody may buy while start <= now < until; until None: for good."""
 
     symbol: str
-    reason: str
+    reason: Ground
     start: datetime
     until: datetime | None = None
 
@@ -99,24 +111,25 @@ class Circumstances(Struct, frozen=True, kw_only=True):
 class Gate(ABC):
     """A question every order of its legs is asked.
 
-    A subclass is a frozen dataclass; its limits are its fields (core.params.param). reads: the circumstances it cannot
-    answer without. stricter: for each limit, +1 where a larger value allows less and -1 where a smaller one does.
-    since, until: the dates it is in force, both included, where it is a dated rule.
+    A subclass is a frozen dataclass; its limits are its fields (core.params.param). name: the one it is registered
+    under, its module's. reads: the circumstances it cannot answer without. optional: those it looks at as well, where
+    None says something of its own. stricter: for each limit, +1 where a larger value allows less and -1 where a smaller
+    one does. since, until: the dates it is in force, both included, where it is a dated rule.
     """
 
+    name: ClassVar[str]
     legs: ClassVar[frozenset[Leg]] = ENTRY
     reads: ClassVar[tuple[str, ...]] = ()
+    optional: ClassVar[tuple[str, ...]] = ()
     stricter: ClassVar[dict[str, int]] = {}
     since: ClassVar[date | None] = None
     until: ClassVar[date | None] = None
 
+    def __init_subclass__(cls) -> None:
+        cls.name = cls.__module__.rpartition(".")[2]
+
     def __post_init__(self) -> None:
         check_bounds(self)
-
-    @property
-    def name(self) -> str:
-        """The name it is registered under: its module's."""
-        return type(self).__module__.rpartition(".")[2]
 
     @abstractmethod
     def judge(self, order: Proposal, seen: Circumstances) -> Verdict:
@@ -130,19 +143,102 @@ class Gate(ABC):
         """It may not."""
         return Verdict(self.name, False, reason)
 
+    def all_of(self, *checks: Check) -> Verdict:
+        """It may pass where every check holds; the reason tells all of them, or those that do not hold."""
+        failed = [told for holds, told in checks if not holds]
+        return self.deny("; ".join(failed)) if failed else self.allow("; ".join([told for _, told in checks]))
+
+
+Check = tuple[bool, str]
+"""Whether something holds, and a clause that says what was seen and its limit."""
+
+
+def at_most(what: str, saw: Any, limit: Any, show: Callable[[Any], str] = str) -> Check:
+    """saw <= limit."""
+    holds = saw <= limit
+    return holds, f"{what} {show(saw)} {'within' if holds else 'is over'} {show(limit)}"
+
+
+def at_least(what: str, saw: Any, limit: Any, show: Callable[[Any], str] = str) -> Check:
+    """saw >= limit."""
+    holds = saw >= limit
+    return holds, f"{what} {show(saw)} {'at least' if holds else 'is below'} {show(limit)}"
+
+
+def under(what: str, saw: Any, limit: Any, show: Callable[[Any], str] = str) -> Check:
+    """saw < limit: reaching it is too much."""
+    holds = saw < limit
+    return holds, f"{what} {show(saw)} {'under' if holds else 'reached'} {show(limit)}"
+
+
+def between(what: str, saw: Any, low: Any, high: Any, show: Callable[[Any], str] = str) -> Check:
+    """low <= saw <= high."""
+    holds = low <= saw <= high
+    return holds, f"{what} {show(saw)} {'within' if holds else 'is outside'} {show(low)} to {show(high)}"
+
+
+def dollars(amount: Decimal) -> str:
+    """$1,234.50, -$0.07."""
+    return f"-${-amount:,.2f}" if amount < 0 else f"${amount:,.2f}"
+
+
+def percent(share: Decimal | float) -> str:
+    """0.0123 as 1.23%."""
+    return f"{share:.2%}"
+
+
+def moment(at: datetime) -> str:
+    """2026-06-08 19:55:00+00:00."""
+    return at.isoformat(" ", "seconds")
+
+
+def known(value: T | None) -> T:
+    """The value; KobeError where nobody knows it."""
+    if value is None:
+        raise KobeError("a gate looked at what is not known; name it in the gate's `reads`")
+    return value
+
+
+def unknown(gate: Gate, seen: Circumstances) -> list[str]:
+    """What the gate reads and nobody knows: missing, or no finite number."""
+    return [name for name in gate.reads if (value := getattr(seen, name)) is None
+            or (isinstance(value, _NUMBERS) and not isfinite(value))]
+
+
+def flaw(order: Proposal) -> str:
+    """Why no gate can judge this order, empty where one can: its numbers are none, or its notional hides dollars."""
+    qty, limit, notional = order.qty, order.limit, order.notional
+    if not (qty >= 1 and 0 <= notional < _INFINITY):
+        return f"{qty} shares for ${notional} are no order"
+    if limit is None:
+        return "an entry needs a limit price" if order.leg in ENTRY else ""
+    if not (0 < limit < _INFINITY):
+        return f"${limit} is no limit price"
+    hidden = order.leg in ENTRY and notional < qty * limit
+    return f"{qty} shares at ${limit} are more than ${notional}" if hidden else ""
+
 
 def ask(gate: Gate, order: Proposal, seen: Circumstances) -> Verdict:
-    """The gate's verdict; a denial where something it reads is missing, where it fails or answers anything else."""
-    missing = [name for name in gate.reads if getattr(seen, name) is None]
-    if missing:
-        return gate.deny(f"{', '.join(missing)} not known")
+    """The gate's verdict; a denial where the order is none, where something the gate reads is not known, where it
+    fails, or answers with anything else."""
     try:
-        verdict = gate.judge(order, seen)
+        if wrong := flaw(order):
+            return gate.deny(wrong)
+        if missing := unknown(gate, seen):
+            return gate.deny(f"{', '.join(missing)} not known")
+        verdict: object = gate.judge(order, seen)
     except Exception as error:  # noqa: BLE001  (whatever went wrong, a gate that cannot answer denies)
-        return gate.deny(f"could not answer: {type(error).__name__}: {error}")
-    return verdict if isinstance(verdict, Verdict) else gate.deny(f"answered {verdict!r}, which is no verdict")
+        return gate.deny(f"could not answer: {' '.join(f'{type(error).__name__}: {error}'.split())}")
+    if isinstance(verdict, Verdict) and isinstance(verdict.allowed, bool):
+        return verdict
+    return gate.deny(f"answered with a {type(verdict).__name__}, which is no verdict")
 
 
 def ask_all(gates: Sequence[Gate], order: Proposal, seen: Circumstances) -> tuple[Verdict, ...]:
     """The verdicts of all gates for this kind of order, refusals or not, so that everything can be told."""
     return tuple(ask(gate, order, seen) for gate in gates if order.leg in gate.legs)
+
+
+def in_force(gates: Iterable[G], session: date) -> list[G]:
+    """The gates whose dates include the session; one without dates is always in force."""
+    return [g for g in gates if (g.since or session) <= session <= (g.until or session)]

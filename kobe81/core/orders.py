@@ -12,8 +12,9 @@ from msgspec import Struct
 from kobe81.core.errors import KobeError
 
 Side = Literal["buy", "sell"]
-Leg = Literal["entry", "stop", "time", "target"]
-"""What an order is for: opening a position, protecting it, or closing it after its time or at its target."""
+Leg = Literal["entry", "stop", "time", "target", "end"]
+"""What an order is for: opening a position, protecting it, or closing it after its time, at its target, or because the
+symbol stops trading."""
 TimeInForce = Literal["ioc", "day", "gtc"]
 
 

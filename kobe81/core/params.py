@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import Field, field, fields, replace
+from decimal import Decimal
+from math import isfinite
 from numbers import Integral
 from typing import Any, TypeVar, get_type_hints
 
@@ -27,12 +29,12 @@ def check_bounds(owner: Any) -> None:
     for name, spec in parameters(owner).items():
         value, low, high = getattr(owner, name), spec.metadata["low"], spec.metadata["high"]
         kind = spec.type if isinstance(spec.type, str) else getattr(spec.type, "__name__", "")
-        for typed, wanted in ((bool, "bool"), (Integral, "int")):
+        for typed, wanted in ((bool, "bool"), (Integral, "int"), (Decimal, "Decimal")):
             if kind == wanted and (not isinstance(value, typed) or isinstance(value, bool) != (wanted == "bool")):
                 raise UsageError(f"{name} = {value!r} is not {_words(kind)} ({spec.metadata['meaning']})")
         if value is None or low is None:
             continue
-        if not (low <= value <= high):
+        if value != value or not (low <= value <= high):  # a Decimal NaN cannot be ordered
             raise UsageError(f"{name} = {value} is outside {low} to {high} ({spec.metadata['meaning']})")
 
 
@@ -47,7 +49,7 @@ def with_values(owner: P, values: Mapping[str, Any], kind: str = "parameter") ->
 
 
 def _read(name: str, value: Any, hint: str) -> Any:
-    """`value` as the type the annotation names: bool, int, float, or one of them or none."""
+    """`value` as the type the annotation names: bool, int, float, Decimal, or one of them or none."""
     text = str(value).strip().lower()
     if text in {"none", ""} and "None" in hint:
         return None
@@ -57,6 +59,8 @@ def _read(name: str, value: Any, hint: str) -> Any:
         if "str" in hint:
             return str(value)
         number = float(text)
+        if "Decimal" in hint and isfinite(number):
+            return Decimal(text)
         if "int" in hint and "float" not in hint:
             if number != int(number):
                 raise ValueError
@@ -67,7 +71,8 @@ def _read(name: str, value: Any, hint: str) -> Any:
 
 
 def _words(hint: str) -> str:
-    for key, words in (("bool", "true or false"), ("float", "a number"), ("int", "a whole number")):
+    for key, words in (("Decimal", "an amount"), ("bool", "true or false"), ("float", "a number"),
+                       ("int", "a whole number")):
         if key in hint:
             return words + (" or none" if "None" in hint else "")
     return hint

@@ -77,11 +77,10 @@ Answer = Accepted | Rejected | Lost | NotSent
 
 
 class Activities(Struct, frozen=True, kw_only=True):
-    """Account activities in the order they happened; cursor: where to go on from."""
+    """Account activities in the order they happened."""
 
     fills: tuple[Fill, ...]
     moves: tuple[CashMoved, ...]
-    cursor: str
 
 
 class Broker(Protocol):
@@ -114,8 +113,11 @@ class Broker(Protocol):
     def cancel(self, broker_id: str) -> str:
         """Ask to cancel; "" where it was taken up, otherwise the broker's reason (it may be filled already)."""
 
-    def activities(self, cursor: str) -> Activities:
-        """Fills and cash movements after the cursor ("": all). Fill.order is the broker's id of the order."""
+    def activities(self, since: datetime) -> Activities:
+        """All fills and cash movements since then. Fill.order is the broker's id of the order."""
+
+    def tradable(self, symbol: str) -> str:
+        """"" where the symbol can be traded now; otherwise why not (unknown, inactive, halted)."""
 
 
 class Feed(Protocol):
@@ -135,6 +137,9 @@ class Journal(Protocol):
 
     def since(self, seq: int) -> Iterable[Record]:
         """The records after `seq`, in order."""
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Those of the keys that the journal has."""
 
     def exclusively(self) -> AbstractContextManager[None]:
         """Nobody else writes inside; appends inside become durable together at its end."""
