@@ -135,7 +135,7 @@ class _Run:
         today = {s: b for s in symbols if (b := self.broker.bar(s, d))}
         prices = reached or {s: b.close if exits else b.open for s, b in today.items()}
         quotes: dict[str, Quote] = {s: self.broker.quote(price, at) for s, price in prices.items()}
-        cash, equity = self.book.cash or ZERO, self._equity(d - 1)
+        cash, equity = self.book.cash or ZERO, self.book.start_equity or ZERO
         held = {s: self.broker.bars_held(s, int(self.bars.sessions.searchsorted(number(p.entered))), d)
                 for s, p in self.book.positions.items() if s in today}
         return Snapshot(

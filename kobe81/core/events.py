@@ -47,10 +47,12 @@ class NotReady(Event, frozen=True):
 
 
 class AccountOpened(Event, frozen=True):
-    """The first look at an account whose journal is empty: the cash all later cash is counted from."""
+    """The first look at an account whose journal is empty: the cash all later cash is counted from. before: ids of
+    account activities that this cash already holds."""
 
     account: str
     cash: Decimal
+    before: tuple[str, ...] = ()
 
 
 class SessionOpened(Event, frozen=True):

@@ -19,13 +19,14 @@ class Secret(str):
     """
 
     __slots__ = ("__hidden",)
+    __hidden: str
 
     def __new__(cls, value: str) -> Secret:
         """UsageError where there is nothing to hide, which is a setting that was forgotten."""
         if not value:
             raise UsageError("a secret is empty; set it in the environment or in a file that only you can read")
         shown = super().__new__(cls, MASK)
-        shown.__hidden = value  # type: ignore[misc]  # slots of a str, which typeshed does not know to be possible
+        shown.__hidden = value
         return shown
 
     def reveal(self) -> str:

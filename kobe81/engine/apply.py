@@ -171,7 +171,8 @@ _STEPS: dict[type, Callable[[Book, Record, Any], Book]] = {
     e.Stopped: _stopped,
     e.Ready: lambda book, record, event: replace(book, ready=True, not_ready=()),
     e.NotReady: _not_ready,
-    e.AccountOpened: lambda book, record, event: replace(book, account=event.account, cash=event.cash),
+    e.AccountOpened: lambda book, record, event: replace(
+        book, account=event.account, cash=event.cash, opened_at=record.time, before=event.before),
     e.SessionOpened: _session_opened,
     e.Valued: _valued,
     e.JobDone: lambda book, record, event: replace(book, jobs={**book.jobs, event.job: event.outcome}),
@@ -184,12 +185,13 @@ _STEPS: dict[type, Callable[[Book, Record, Any], Book]] = {
     e.OrderAdopted: lambda book, record, event: replace(
         book, foreign={**book.foreign, event.broker: event.symbol},
         halted=book.halted or f"{event.symbol}: the broker has an order we do not know ({event.broker})"),
-    e.Reconciled: lambda book, record, event: book,
+    e.Reconciled: lambda book, record, event: replace(book, reconciled_at=record.time),
     e.Halted: lambda book, record, event: replace(book, halted=event.reason),
-    e.Resumed: lambda book, record, event: replace(book, halted="", foreign={}),
+    e.Resumed: lambda book, record, event: replace(
+        book, halted="", foreign={}, tripped_at=None, probes=0, losses_in_row=0, peak=book.equity),
     e.Adjusted: _adjusted,
     e.Failed: _failed,
-    e.Tripped: lambda book, record, event: replace(book, tripped_at=record.time, probes=0),
+    e.Tripped: lambda book, record, event: replace(book, tripped_at=record.time, probes=0, losses_in_row=0),
     e.BreakerReset: lambda book, record, event: replace(book, tripped_at=None, probes=0),
     e.Killed: lambda book, record, event: replace(book, killed=f"{event.by}: {event.reason}"),
     e.Lifted: lambda book, record, event: replace(book, killed=""),

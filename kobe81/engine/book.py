@@ -106,11 +106,13 @@ class Alert(Struct, frozen=True, kw_only=True):
 class Book(Struct, frozen=True, kw_only=True):
     """The fold of the journal up to `seq`.
 
-    cash: None until an account was opened. session: the latest opened. orders: the open ones, and all of this session,
+    cash: None until an account was opened, at opened_at; before: activities older than that. reconciled_at: when book
+    and broker last agreed. session: the latest opened. orders: the open ones, and all of this session,
     by client order id. foreign: open orders at the broker that are not ours, by the broker's id. left: the session in
     which each symbol was last left. closed: this session's finished trades. start_equity: the session's; peak: the
     highest equity seen. failures: (when, source) of the last 15 minutes. day_trades: (session, symbol) of the last
-    five sessions. tripped_at, probes: the circuit breaker. halted, killed: why, "" where not. jobs: this session's,
+    five sessions. tripped_at, probes: the circuit breaker; losses_in_row
+    begins anew when it opens. halted, killed: why, "" where not. jobs: this session's,
     with their outcomes. scans: the seq of each scan's decision.
     """
 
@@ -124,6 +126,9 @@ class Book(Struct, frozen=True, kw_only=True):
     ready: bool = False
     not_ready: tuple[str, ...] = ("not started",)
     cash: Decimal | None = None
+    opened_at: datetime | None = None
+    before: tuple[str, ...] = ()
+    reconciled_at: datetime | None = None
     session: date | None = None
     sessions: tuple[date, ...] = ()
     start_equity: Decimal | None = None

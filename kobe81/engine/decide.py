@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from hashlib import sha256
 
@@ -15,13 +15,17 @@ from kobe81.core.decisions import Candidate, Considered, Decision, Quote, Snapsh
 from kobe81.core.gates import Circumstances, Gate, Proposal, Verdict, ask_all
 from kobe81.core.ids import client_order_id, decision_key
 from kobe81.core.money import ZERO, decimal, to_tick
-from kobe81.core.orders import Intent, Leg, TimeInForce
+from kobe81.core.orders import Intent, Leg, State, TimeInForce
 from kobe81.engine.book import Book, Order, Position
 from kobe81.engine.circumstances import of_everything, of_symbol
 from kobe81.engine.rules import Rules
 from kobe81.risk.circuit_breaker import CircuitBreaker
 
 TRADING_DAYS = 252
+PROTECT = "protect"
+"""The scan that a decision about stops belongs to."""
+LOST_FOR = timedelta(seconds=60)
+"""How long a stop may be unknown before it is sent again under its own id."""
 MOST_STOPS = 10
 """Stops decided for one symbol in one session at most: a broker that keeps refusing them is a matter for a person."""
 
@@ -40,8 +44,21 @@ def decide(book: Book, snapshot: Snapshot, rules: Rules) -> Decision:
 
 
 def approved(decision: Decision) -> tuple[Approved[Intent], ...]:
-    """The decision's orders, sealed. A decision is made by `decide` and `protect`, or was, and is in the journal."""
+    """The decision's orders, sealed."""
     return tuple(approve(intent) for intent in decision.intents)
+
+
+def waiting(book: Book) -> tuple[Approved[Intent], ...]:
+    """The orders of journaled decisions that were never sent, sealed."""
+    return tuple(approve(o.intent) for o in book.orders.values() if o.state is State.INTENT)
+
+
+def unfound_stops(book: Book, now: datetime) -> tuple[Approved[Intent], ...]:
+    """Protective stops sent a while ago that nobody has found since, of positions that are still held, sealed."""
+    lost = (o for o in book.orders.values() if o.state is State.UNKNOWN and o.intent.leg == "stop")
+    held = {symbol: p.qty for symbol, p in book.positions.items()}
+    return tuple(approve(o.intent) for o in lost if o.sent_at is not None and now - o.sent_at >= LOST_FOR
+                 and held.get(o.intent.symbol, ZERO) >= o.intent.qty)
 
 
 def inputs_digest(book: Book, snapshot: Snapshot, rules: Rules) -> str:
@@ -68,9 +85,15 @@ def withdrawals(book: Book, snapshot: Snapshot) -> tuple[Order, ...]:
     return tuple(o for symbol in due for o in book.open_orders(symbol) if o.intent.leg == "stop")
 
 
+def bare(book: Book, position: Position) -> int:
+    """Shares of a position that no open order would sell."""
+    covered = sum(o.intent.qty - o.filled for o in book.open_orders(position.symbol) if o.intent.side == "sell")
+    return int(position.qty - covered)
+
+
 def needs_stop(book: Book, position: Position) -> bool:
-    """Whether a position stands without an order that would close it."""
-    return position.protect is not None and position.qty > 0 and not book.open_orders(position.symbol)
+    """Whether a position stands, in part at least, without an order that would close it."""
+    return position.protect is not None and bare(book, position) > 0
 
 
 def protect(book: Book, snapshot: Snapshot, rules: Rules) -> Decision:
@@ -78,7 +101,7 @@ def protect(book: Book, snapshot: Snapshot, rules: Rules) -> Decision:
     desk = _Desk(book, snapshot, rules, rules.in_force(snapshot.session), of_everything(book, snapshot, rules))
     considered = [found for p in sorted(book.positions.values(), key=lambda p: p.symbol) if needs_stop(book, p)
                   for found in desk.stop(p)]
-    return Decision(session=snapshot.session, scan=snapshot.scan, inputs=inputs_digest(book, snapshot, rules),
+    return Decision(session=snapshot.session, scan=PROTECT, inputs=inputs_digest(book, snapshot, rules),
                     considered=tuple(considered), intents=tuple(desk.intents))
 
 
@@ -143,7 +166,7 @@ class _Desk:
         """The protective stop of a position without one."""
         decided = sum(o.intent.symbol == position.symbol and o.intent.leg == "stop"
                       and o.intent.session == self.snapshot.session for o in self.book.orders.values())
-        price, qty = to_tick(position.protect or ZERO, up=False), int(position.qty)
+        price, qty = to_tick(position.protect or ZERO, up=False), bare(self.book, position)
         proposal = Proposal(symbol=position.symbol, strategy=position.strategy, side="sell", leg="stop", qty=qty,
                             limit=None, notional=qty * price)
         own = [Verdict("attempts", decided < MOST_STOPS, f"{decided} of {MOST_STOPS} stops decided today")]
