@@ -14,6 +14,7 @@ from kobe81.backtest.engine import Account
 from kobe81.backtest.walk_forward import Plan, walk_forward
 from kobe81.core.errors import KobeError
 from kobe81.core.params import with_values
+from kobe81.engine.rules import Rules
 from kobe81.experiments.registry import Experiment
 from kobe81.strategies import strategy
 
@@ -32,7 +33,8 @@ def run_again(experiment: Experiment) -> Run:
     config = inputs.config
     setup = Setup(rule, with_values(Account(), config["account"]), config["plan"], config["grid"])
     if inputs.kind == "backtest":
-        return run_backtests(market, [setup.strategy], setup.account, inputs.seed)[0]
+        rules = Rules.of(config["rules"]) if "rules" in config else None
+        return run_backtests(market, [setup.strategy], setup.account, inputs.seed, rules=rules)[0]
     plan = with_values(Plan(), config["plan"])
     return run_walk_forward(market, setup, inputs.seed, None,
                             lambda m, s: walk_forward(m.bars, s.strategy, s.grid, s.account, plan))

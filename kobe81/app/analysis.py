@@ -22,6 +22,8 @@ from kobe81.strategies import Strategy
 if TYPE_CHECKING:
     import polars as pl
 
+    from kobe81.engine.rules import Rules
+
 HOLD = "Buy and hold, equal parts"
 IN_SAMPLE = ("Not out of sample: these parameters were known when the history was. "
              "For a verdict, judge them with: kobe wf")
@@ -35,6 +37,7 @@ class Analysis:
     result: Backtest | WalkForward
     seed: int
     benchmark_symbol: str | None = None
+    rules: Rules | None = None
 
     @property
     def strategy(self) -> Strategy:
@@ -109,6 +112,8 @@ class Analysis:
         said = [IN_SAMPLE] if isinstance(self.result, Backtest) else []
         if origin.synthetic:
             said.insert(0, "SYNTHETIC: a seeded random market made these prices; they say nothing about a real one.")
+        if self.rules:
+            said.append(_gated(self.rules))
         return [*said, *([_sentence(origin.note)] if origin.note else []), *map(_sentence, self.market.warnings)]
 
     @property
@@ -119,23 +124,32 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a run is to do: the strategy, the account, how the time is cut (walk-forward), what to try."""
+    """What a run is to do: the strategy, the account, how the time is cut (walk-forward), what to try; rules: what the
+    decision path goes by, None where the kernel trades."""
 
     strategy: Strategy
     account: Account
     plan: Mapping[str, Any] | None = None
     grid: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    rules: Rules | None = None
 
     @property
     def config(self) -> dict[str, Any]:
         """As plain values, for the registry."""
+        decided = {"engine": "decide", "rules": self.rules.values} if self.rules else {}
         return {"strategy": vars(self.strategy), "account": vars(self.account), "plan": self.plan,
-                "grid": {k: list(v) for k, v in self.grid.items()}}
+                "grid": {k: list(v) for k, v in self.grid.items()}, **decided}
 
 
 def _until(curve: Curve, sessions: int) -> Curve:
     return Curve(curve.date[:sessions], curve.equity[:sessions], curve.cash[:sessions], curve.exposure[:sessions],
                  curve.initial)
+
+
+def _gated(rules: Rules) -> str:
+    """Which gates every order had to pass, and which were not asked."""
+    asked = ", ".join(sorted(gate.name for gate in rules.gates)) or "none"
+    return f"Traded by the decision path, gates on: {asked}; off: {', '.join(rules.off) or 'none'}."
 
 
 def _sentence(text: str) -> str:

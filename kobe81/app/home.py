@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -35,9 +36,62 @@ def runs() -> Path:
     return home() / "runs"
 
 
+def journal() -> Path:
+    """The truth: every event, append-only."""
+    return home() / "journal.db"
+
+
+def audit() -> Path:
+    """The journal as text, hash-chained."""
+    return home() / "audit.jsonl"
+
+
+def checkpoints() -> Path:
+    """Signed statements of what the journal held."""
+    return home() / "checkpoints.jsonl"
+
+
+def audit_key() -> Path:
+    """The key that signs them; its public half is beside it, with the ending .pub."""
+    return home() / "audit.key"
+
+
+def quarantine() -> Path:
+    """Copies of what was found damaged."""
+    return home() / "quarantine"
+
+
+def kill_switch() -> Path:
+    """Its existence is the switch. Absolute, so that it is the same file from wherever it is looked at."""
+    return home().absolute() / "KILL_SWITCH"
+
+
+def lock() -> Path:
+    """The leader's lock."""
+    return home() / "runner.lock"
+
+
+def exchange() -> Path:
+    """What the paper exchange keeps of itself."""
+    return home() / "exchange"
+
+
 def now() -> datetime:
     """The wall clock, in UTC."""
     return datetime.now(UTC)
+
+
+class SystemClock:
+    """The machine's own clock."""
+
+    def now(self) -> datetime:
+        return now()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
 
 @cache

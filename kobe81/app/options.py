@@ -16,9 +16,12 @@ from kobe81.core.errors import UsageError, unknown_name
 if TYPE_CHECKING:
     from kobe81.backtest.engine import Account
     from kobe81.backtest.walk_forward import Plan
+    from kobe81.engine.rules import Rules
     from kobe81.strategies import Strategy
 
-SECTIONS = ("strategy", "account", "plan", "data")
+SECTIONS = ("strategy", "account", "plan", "data", "trading", "gates")
+SHARED = ("sizing", "notional", "size", "max_positions")
+"""What an account says of its orders, and the decision path takes over where [trading] says nothing else."""
 
 
 def _whole(_: object, tokens: Sequence[Any]) -> int:
@@ -89,9 +92,9 @@ class RunOptions:
     """How to run, and what to leave behind."""
 
     set: Annotated[tuple[str, ...], Parameter(name="--set", negative="", consume_multiple=False)] = ()
-    "A parameter, as lookback=55 or strategy.lookback=55, account.cash=5000, plan.train=504. Repeatable."
+    "A parameter, as lookback=55 or strategy.lookback=55, account.cash=5000, gates.policy_gate.max_day=500. Repeatable."
     config: Path | None = None
-    "TOML file with [strategy], [account], [plan] and [data] tables."
+    "TOML file with [strategy], [account], [plan], [data], [trading] and [gates] tables."
     benchmark: str | None = None
     "A symbol of the data to compare with, beside buying everything in equal parts."
     out: Path | None = None
@@ -116,11 +119,12 @@ class Settings:
 
     @classmethod
     def read(cls, run: RunOptions, account: AccountOptions | None = None,
-             plan: Mapping[str, Any] | None = None) -> Settings:
+             plan: Mapping[str, Any] | None = None, *, decides: bool = False) -> Settings:
         """The settings of a command; UsageError names the file or the option that is wrong.
 
-        account, plan: None where the command has no use for one. A config file may have all tables, because it may
-        serve several commands; --set is for this command, so it takes only what the command uses.
+        account, plan: None where the command has no use for one; decides: it has one for trading and gates. A config
+        file may have all tables, because it may serve several commands; --set is for this command, so it takes only
+        what the command uses.
         """
         values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
         for section, table in (_toml(run.config) if run.config else {}).items():
@@ -128,12 +132,13 @@ class Settings:
                 raise unknown_name(f"table in {run.config}:", section, SECTIONS)
             values[section].update(table)
         unused = {name for name, use in (("account", account), ("plan", plan)) if use is None}
+        unused |= set() if decides else {"trading", "gates"}
         for section, table in _assigned(run.set, [name for name in SECTIONS if name not in unused]).items():
             values[section].update(table)
         for section, options in (("account", vars(account) if account else {}), ("plan", plan or {})):
             values[section].update({k: v for k, v in options.items() if v is not None})
         read = cls(values)
-        read.account(), read.plan(), read.data(DATA)  # a wrong name is told even where it is not used
+        read.account(), read.plan(), read.data(DATA), read.rules("")  # a wrong name is told even where it is not used
         return read
 
     def data(self, options: DataOptions) -> DataOptions:
@@ -153,6 +158,14 @@ class Settings:
         from kobe81.core.params import with_values
 
         return with_values(Plan(), self.values["plan"], "plan setting")
+
+    def rules(self, account: str) -> Rules:
+        """What an account of this number decides by."""
+        from kobe81.engine.rules import Rules
+
+        shared = {name: value for name, value in self.values["account"].items() if name in SHARED}
+        return Rules.of({"account": account, "trading": shared | self.values["trading"],
+                         "gates": _nested(self.values["gates"])})
 
     def strategy(self, name: str) -> Strategy:
         """The strategy of that name with these parameters."""
@@ -216,14 +229,24 @@ def _assigned(texts: Sequence[str], sections: Sequence[str]) -> dict[str, dict[s
     values: dict[str, dict[str, str]] = {}
     for text in texts:
         name, value = assignment(text, "--set")
-        section, _, key = name.rpartition(".")
-        section = section or "strategy"
+        section, _, key = name.partition(".") if "." in name else ("strategy", "", name)
         if section not in sections:
             raise unknown_name("section in --set", section, sections)
         if key in values.setdefault(section, {}):
             raise UsageError(f"--set {name} is given twice; give it once")
         values[section][key] = value
     return values
+
+
+def _nested(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Names with a dot as values of the table before it: policy_gate.max_order is one of policy_gate's."""
+    found: dict[str, Any] = {}
+    for name, value in table.items():
+        owner, dot, inner = name.partition(".")
+        before = found.get(owner, {})
+        if isinstance(before, dict):
+            found[owner] = {**before, inner: value} if dot else value
+    return found
 
 
 def _data(name: str, value: Any) -> Any:

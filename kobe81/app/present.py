@@ -65,12 +65,21 @@ def _show_market(runs: Sequence[Run], brief: bool) -> None:
         terminal.table(title, ["", *(r.inputs.strategy for r in runs), *map(_short, first.benchmarks)], _figures(runs)),
         terminal.pairs({r.inputs.strategy: terminal.sparkline(r.analysis.curve.equity.tolist(), 50) for r in runs}),
         *map(_splits, walked),
+        *map(_gates, [r for r in runs if r.analysis.rules]),
         terminal.notes(first.caveats),
     )
 
 
 def _kind(analysis: Analysis) -> str:
-    return "out of sample" if isinstance(analysis.result, WalkForward) else analysis.account.mode
+    if isinstance(analysis.result, WalkForward):
+        return "out of sample"
+    return f"{analysis.account.mode}, gates on" if analysis.rules else analysis.account.mode
+
+
+def _gates(run: Run) -> Any:
+    """How many candidates and exits each gate refused; one may be refused by several."""
+    rows = [[name, terminal.say(count, "count")] for name, count in refusals(run.analysis).items()]
+    return terminal.table(f"{run.inputs.strategy}: refusals by gate", ["gate", "refused"], rows)
 
 
 def _short(name: str) -> str:

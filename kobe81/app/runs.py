@@ -20,8 +20,10 @@ from kobe81.experiments.registry import Experiment, ExperimentRegistry, Inputs, 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kobe81.backtest.engine import Account
+    from kobe81.backtest.engine import Account, Backtest
     from kobe81.backtest.walk_forward import WalkForward
+    from kobe81.core.bars import Bars
+    from kobe81.engine.rules import Rules
     from kobe81.strategies import Strategy
 
 SPLIT_FILES = ("trade_list.csv", "equity_curve.csv", "summary.json")
@@ -38,17 +40,26 @@ class Run:
 
 
 def run_backtests(market: Market, strategies: Sequence[Strategy], account: Account, seed: int,
-                  benchmark: str | None = None) -> list[Run]:
-    """Each strategy over all bars, with an account of its own."""
-    from kobe81.backtest.engine import backtests
-
+                  benchmark: str | None = None, rules: Rules | None = None) -> list[Run]:
+    """Each strategy over all bars, with an account of its own; rules: by the decision path and its gates."""
     with _checked(market):
-        results = backtests(market.bars, strategies, account)
+        results = _results(market.bars, strategies, account, rules)
     runs = []
     for result in results:
-        inputs = _inputs("backtest", market, Setup(result.strategy, account), seed)
-        runs.append(Run(Analysis(market, result, seed, benchmark), inputs, backtest_files(result, inputs.made_from)))
+        inputs = _inputs("backtest", market, Setup(result.strategy, account, rules=rules), seed)
+        analysis = Analysis(market, result, seed, benchmark, rules)
+        runs.append(Run(analysis, inputs, backtest_files(result, inputs.made_from)))
     return runs
+
+
+def _results(bars: Bars, strategies: Sequence[Strategy], account: Account, rules: Rules | None) -> list[Backtest]:
+    if rules is None:
+        from kobe81.backtest.engine import backtests
+
+        return backtests(bars, strategies, account)
+    from kobe81.backtest.decided import decide_history
+
+    return [decide_history(bars, strategy, account, rules) for strategy in strategies]
 
 
 def run_walk_forward(market: Market, setup: Setup, seed: int, benchmark: str | None,

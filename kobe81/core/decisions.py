@@ -67,7 +67,8 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     scan: its name within the session. entries: new positions may be opened. exits: positions whose time has come leave
     now. opens, closes: the session's hours, None on a day without. bars: the hash of the bars that candidates and facts
     come from. held: for each position, the symbol's bars since its entry, both ends included. killed: the switch
-    exists. ending: symbols that trade for the last time today. missing: what could not be had, for people.
+    exists. ending: symbols that trade for the last time today. untradable: why the broker
+    does not trade a symbol, for those it does not. missing: what could not be had, for people.
     """
 
     session: date
@@ -85,6 +86,7 @@ class Snapshot(Struct, frozen=True, kw_only=True):
     account: Account | None
     killed: bool
     ending: tuple[str, ...] = ()
+    untradable: dict[str, str] = {}
     missing: tuple[str, ...] = ()
 
 

@@ -116,6 +116,9 @@ class Broker(Protocol):
     def activities(self, since: datetime) -> Activities:
         """All fills and cash movements since then. Fill.order is the broker's id of the order."""
 
+    def market_open(self) -> bool:
+        """Whether the market is open now, whatever a calendar says."""
+
     def tradable(self, symbol: str) -> str:
         """"" where the symbol can be traded now; otherwise why not (unknown, inactive, halted)."""
 

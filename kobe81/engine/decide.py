@@ -26,6 +26,8 @@ PROTECT = "protect"
 """The scan that a decision about stops belongs to."""
 LOST_FOR = timedelta(seconds=60)
 """How long a stop may be unknown before it is sent again under its own id."""
+STOP_GOOD_FOR = timedelta(days=1)
+"""A stop protects as well later; the next session decides it anew."""
 MOST_STOPS = 10
 """Stops decided for one symbol in one session at most: a broker that keeps refusing them is a matter for a person."""
 
@@ -230,12 +232,13 @@ class _Desk:
         taken = c.symbol in book.positions or bool(book.open_orders(c.symbol)) or any(
             i.symbol == c.symbol for i in self.intents)
         again = left is not None and left > c.session
-        resting = c.strategy in book.stood_down
+        resting, refused = c.strategy in book.stood_down, self.snapshot.untradable.get(c.symbol, "")
         cash = self.cash
         return [
             Verdict("position", not taken and not again, f"already in a position in {c.symbol}" if taken else
                     f"left on {left}, after the signal of {c.session}" if again else "flat"),
             Verdict("side", c.side == "long", f"{c.side}; the account buys only"),
+            Verdict("tradable", not refused, f"{c.symbol}: {refused}" if refused else "nothing against the symbol"),
             Verdict("entries", self.snapshot.entries, "new positions are opened in this scan" if self.snapshot.entries
                     else "no new positions are opened in this scan"),
             Verdict("strategy", not resting, f"{c.strategy} stands down: {book.stood_down[c.strategy]}" if resting else
@@ -271,11 +274,12 @@ class _Desk:
                           qty=proposal.qty, limit=proposal.limit, verdicts=verdicts, intent=intent)
 
     def _intend(self, p: Proposal, c: Candidate | None, tif: TimeInForce, scan: str, stop: Decimal | None) -> str:
-        session, expires = self.snapshot.session, self.snapshot.at + timedelta(seconds=self.rules.trading.expires)
+        session = self.snapshot.session
+        good_for = timedelta(seconds=self.rules.trading.expires) if stop is None else STOP_GOOD_FOR
         key = decision_key(self.rules.account, session, scan, p.strategy, p.symbol, p.side, p.leg)
         intent = Intent(key=key, id=client_order_id(key), session=session, scan=scan, strategy=p.strategy,
                         symbol=p.symbol, side=p.side, leg=p.leg, qty=p.qty, tif=tif, limit=p.limit, stop=stop,
-                        expires=expires)
+                        expires=self.snapshot.at + good_for)
         if c:
             intent = replace(intent, notional=p.notional, protect=c.stop, target=c.target, hold=c.hold,
                              signalled=c.session, score=c.score)

@@ -19,6 +19,7 @@ from kobe81.risk.policy_gate import PolicyGate
 
 SIZINGS = ("notional", "fraction", "risk", "volatility")
 REGISTRIES = (ml.gates, risk.gates, compliance.gates)
+KEYS = ("account", "trading", "gates", "reduce_only")
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,17 @@ class Rules:
 
         UsageError for a name nobody knows and a value out of bounds. What is left out has its default.
         """
+        for name in values:
+            if name not in KEYS:
+                raise unknown_name("table of rules", name, KEYS)
         tables = dict(values.get("gates", {}))
-        off = tuple(tables.pop("off", ()))
+        off = _names(tables.pop("off", ()))
         known = {name: registry for registry in REGISTRIES for name in registry.names()}
         for name in (*tables, *off):
             if name not in known:
                 raise unknown_name("gate", name, known)
+            if not isinstance(tables.get(name, {}), Mapping):
+                raise UsageError(f"gate {name} = {tables[name]!r} is no table; name a limit of it, or use gates.off")
         gates = tuple(with_values(registry.load(name)(), tables.get(name, {}), f"setting of {name}")
                       for name, registry in known.items() if name not in off)
         trading = with_values(Trading(), values.get("trading", {}), "trading setting")
@@ -94,3 +100,9 @@ class Rules:
         for name in names:
             if name in self.off:
                 raise UsageError(f"gate {name} cannot be switched off here; take it out of gates.off")
+
+
+def _names(listed: Any) -> tuple[str, ...]:
+    """A list of names; as text, they stand between commas."""
+    names = listed.split(",") if isinstance(listed, str) else listed
+    return tuple(name.strip() for name in names)

@@ -39,8 +39,9 @@ class OrderManager:
             return False
         for order in unfound_stops(self._ledger.book, self._clock.now()):
             self.outbox.send_again(order)
+        before = self._ledger.book.seq
         self._finish(bare, None)
-        return self.reconciler.sweep()
+        return self._ledger.book.seq == before or self.reconciler.sweep()
 
     def scan(self, snapshot: Snapshot) -> Decision | None:
         """One scan, from what was seen to stops that stand; None where it was decided before."""

@@ -77,7 +77,7 @@ class Outbox:
             held = position.qty if position else 0
             if held < intent.qty:
                 return f"{intent.qty} shares to sell, {held} held"
-        if intent.leg != "stop" and not (self._clock.now() < intent.expires):
+        if not (self._clock.now() < intent.expires):
             return f"not sent before {intent.expires:%H:%M:%S} UTC"
         return ""
 

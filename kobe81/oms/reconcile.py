@@ -53,7 +53,7 @@ class Reconciler:
             state = ended(order, found[order.intent.id]) if order.intent.id in found else self._given_up(order)
             if state:
                 self._move(order, state, f"the broker says {found[order.intent.id].status}"
-                           if order.intent.id in found else "not at the broker after its session")
+                           if order.intent.id in found else "not at the broker a session later")
 
     def _interrupted(self) -> None:
         """An order that was being sent when we died may have arrived."""
@@ -74,9 +74,9 @@ class Reconciler:
         return found
 
     def _given_up(self, order: Order) -> State | None:
-        """A 404 proves nothing while the order could live. After its session an order for the session cannot."""
+        """A 404 proves nothing in the session of the order; what no look-up of the next finds, never arrived."""
         over = self._ledger.book.session is not None and order.intent.session < self._ledger.book.session
-        return State.EXPIRED if over and order.state is State.UNKNOWN and order.intent.tif != "gtc" else None
+        return State.EXPIRED if over and order.state is State.UNKNOWN else None
 
     def _move(self, order: Order, state: State, reason: str, broker: str = "") -> None:
         moved = OrderMoved(order=order.intent.id, state=state, reason=reason, broker=broker)

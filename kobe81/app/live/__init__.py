@@ -1,0 +1,1 @@
+"""Trading: what a runner is made of, and what it does all day."""

@@ -1,0 +1,141 @@
+"""The station: one home folder's journal, lock, switch and audit, opened and checked, and a runner put together there.
+
+This is where the parts meet. What differs between a simulated day, paper and live is handed in: the clock, the broker,
+the feed and the bars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from uuid import NAMESPACE_URL, uuid5
+
+from kobe81.app import home
+from kobe81.app.live.runner import Crew, Runner
+from kobe81.app.live.snapshots import Sight
+from kobe81.app.live.watchlist import Watchlist, watchlist
+from kobe81.core.bars import Bars
+from kobe81.core.clock import Clock
+from kobe81.core.errors import Damaged
+from kobe81.core.events import Record, Started
+from kobe81.core.ports import Broker, Feed, KillSwitch
+from kobe81.engine.rules import Rules
+from kobe81.execution.kill_switch import FileKillSwitch
+from kobe81.oms.ledger import Ledger
+from kobe81.oms.manager import OrderManager
+from kobe81.store import audit_trail, checkpoints, verification
+from kobe81.store.checkpoints import Notary, signing_key
+from kobe81.store.journal import SqliteJournal, open_journal
+from kobe81.store.locks import LeaderLock
+from kobe81.strategies import Strategy
+
+Listener = Callable[[Record], None]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a home folder keeps what."""
+
+    folder: Path
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "journal.db"
+
+    @property
+    def audit(self) -> Path:
+        return self.folder / "audit.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.folder / "checkpoints.jsonl"
+
+    @property
+    def key(self) -> Path:
+        return self.folder / "audit.key"
+
+    @property
+    def switch(self) -> Path:
+        return self.folder.absolute() / "KILL_SWITCH"
+
+    @property
+    def lock(self) -> Path:
+        return self.folder / "runner.lock"
+
+    @property
+    def quarantine(self) -> Path:
+        return self.folder / "quarantine"
+
+
+@dataclass(frozen=True)
+class Market:
+    """What to trade, and where: the account, who trades it, the prices of the moment and the bars before it."""
+
+    broker: Callable[[KillSwitch], Broker]
+    feed: Feed
+    bars: Callable[[], Bars]
+    strategies: Sequence[Strategy]
+    rules: Rules
+    mode: str
+
+
+@contextmanager
+def station(places: Places, market: Market, clock: Clock, listeners: Sequence[Listener] = ()) -> Iterator[Runner]:
+    """A runner that has taken the lead and is started; the lead is given up at the end.
+
+    StoreError where another leads, Damaged where the journal is not what its checkpoints say.
+    """
+    lock = LeaderLock(places.lock, clock)
+    try:
+        journal = _sound_journal(places, clock)
+        try:
+            journal.term = journal.last_term() + 1
+            yield _runner(places, market, clock, journal, lock, listeners)
+        finally:
+            journal.close()
+    finally:
+        lock.release()
+
+
+def _sound_journal(places: Places, clock: Clock) -> SqliteJournal:
+    """The journal, checked against its checkpoints (I11); a damaged one is copied aside, and nothing is traded."""
+    known = checkpoints.read(places.checkpoints)
+    if known and not places.journal.exists():
+        raise Damaged(f"{places.journal} is gone, but {len(known)} checkpoints say that there was one. Restore it "
+                      f"from a backup; nothing is traded meanwhile. See: kobe audit verify")
+    journal = open_journal(places.journal, clock)
+    findings = verification.verify(journal, known)
+    if findings:
+        journal.close()
+        kept = verification.quarantine([places.journal, places.audit], places.quarantine, clock.now())
+        raise Damaged(f"{places.journal} is not what was written: {findings[0]}. Nothing is traded; copies are in "
+                      f"{kept}. See: kobe audit verify")
+    return journal
+
+
+def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal, lock: LeaderLock,
+            listeners: Sequence[Listener]) -> Runner:
+    switch, ledger = FileKillSwitch(places.switch), Ledger(journal)
+    broker = market.broker(switch)
+    notary = Notary(journal, places.checkpoints, signing_key(places.key), home.code_version(), clock)
+
+    def notarise() -> str:
+        audit_trail.catch_up(journal, places.audit)
+        return notary.checkpoint().line
+
+    def listen(record: Record) -> None:
+        for listener in listeners:
+            listener(record)
+
+    def watch(session: date) -> Watchlist:
+        return watchlist(market.bars(), market.strategies, session)
+
+    crew = Crew(ledger, OrderManager(ledger, broker, clock, market.rules), Sight(broker, market.feed, switch, clock),
+                clock, watch, listen, notarise, lock.beat)
+    runner, term = Runner(crew), journal.term or 1
+    runner.start(Started(run=str(uuid5(NAMESPACE_URL, f"{places.folder}#{term}")), mode=market.mode, broker=broker.name,
+                         account=market.rules.account, code=home.code_version(), config=market.rules.values, term=term))
+    return runner

@@ -1,0 +1,1 @@
+"""What is kept: the journal, its audit trail, the checkpoints that vouch for both, and the lock of the one leader."""

@@ -1,0 +1,187 @@
+"""Metrics: figures worked by hand, read back by Prometheus' own parser; and the engine's book as a second opinion."""
+
+import random
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from kobe81.core import events as e
+from kobe81.core.events import AnyEvent
+from kobe81.core.orders import TERMINAL, TRANSITIONS, State
+from kobe81.engine.apply import replay
+from kobe81.monitor.metrics import render
+from kobe81.monitor.tally import STEPS, tally
+from tests.monitor_fixtures import SESSION, START, D, decided, fill, intent, opened, scanned, started, story
+
+MORNING = (started(), e.Ready(), e.AccountOpened(account="A1", cash=D(10000)), opened())
+
+
+def page(*events, ready=True, head="ab" * 32):
+    return render(tally(story(*events)), ready=ready, readable=True, head=head).decode()
+
+
+def samples(*events, **how):
+    """All samples of the page, by name and labels."""
+    return {(s.name, *s.labels.values()): s.value
+            for family in text_string_to_metric_families(page(*events, **how)) for s in family.samples}
+
+
+def moved(state, order="k1-a", **more):
+    return e.OrderMoved(order=order, state=state, **more)
+
+
+def test_every_event_has_its_step():
+    """An event that is added to the vocabulary cannot be forgotten here."""
+    assert set(STEPS) == set(get_args(AnyEvent))
+
+
+def test_an_empty_journal_tells_what_it_knows_and_no_more():
+    """Money nobody has counted is absent, not zero; states and severities are there with zero."""
+    found = samples(ready=False, head="")
+    assert found["kobe_ready",] == 0
+    assert found["kobe_audit_records",] == 0
+    assert [found["kobe_orders", state] for state in State] == [0] * 9
+    absent = {"kobe_equity_dollars", "kobe_cash_dollars", "kobe_drawdown_ratio", "kobe_budget_left_dollars",
+              "kobe_last_scan_timestamp_seconds", "kobe_audit_info"}
+    assert absent.isdisjoint(name for name, *_ in found)
+
+
+def test_a_morning_worked_by_hand():
+    """One entry filled with two of three shares at 19.50 and 0.02 of fees, one on its way, one refused by two gates.
+
+    Cash 10,000 - 39 - 0.02 + 1.25; the budget gives 39 for the cancelled one and 60 for the open one.
+    """
+    found = samples(
+        *MORNING, scanned(), 1.5, decided("policy_gate", "liquidity_gate"),
+        e.Intended(intent=intent()), moved(State.SENT), moved(State.ACCEPTED),
+        fill(qty="2", fee="0.02"), moved(State.CANCELLED),
+        e.Intended(intent=intent("k1-b", symbol="T")), moved(State.SENT, "k1-b"),
+        e.CashMoved(activity="d1", activity_type="DIV", amount=D("1.25"), at=START),
+        e.Valued(session=SESSION, equity=D(10200)), e.Valued(session=SESSION, equity=D(9690)))
+    assert found["kobe_cash_dollars",] == 9962.23
+    assert found["kobe_equity_dollars",] == 9690
+    assert found["kobe_drawdown_ratio",] == pytest.approx(510 / 10200, rel=1e-12)
+    assert found["kobe_budget_left_dollars",] == 1000 - 39 - 60
+    assert found["kobe_positions",] == 1
+    assert {labels[0]: n for (name, *labels), n in found.items() if name == "kobe_orders" and n} == {
+        "sent": 1, "cancelled": 1}
+    assert {labels[0]: n for (name, *labels), n in found.items() if name == "kobe_refusals_total"} == {
+        "policy_gate": 1, "liquidity_gate": 1}
+    assert found["kobe_last_scan_timestamp_seconds",] == START.timestamp() + 4
+    assert (found["kobe_audit_records",], found["kobe_audit_info", "ab" * 32]) == (16, 1)
+
+
+def test_latencies_fall_into_their_buckets():
+    """A scan of 2.5 s is within the bucket of 2.5 and not that of 1; an order of 1 s likewise; sums are in seconds."""
+    found = samples(*MORNING, scanned(), 1.5, decided(), e.Intended(intent=intent()), moved(State.SENT),
+                    moved(State.ACCEPTED), scanned("1030"), 99, decided(scan="1030"))
+    scans = {labels[0]: n for (name, *labels), n in found.items() if name == "kobe_scan_seconds_bucket"}
+    assert (scans["1.0"], scans["2.5"], scans["60.0"], scans["+Inf"]) == (0, 1, 1, 2)
+    assert (found["kobe_scan_seconds_count",], found["kobe_scan_seconds_sum",]) == (2, 102.5)
+    orders = {labels[0]: n for (name, *labels), n in found.items() if name == "kobe_order_seconds_bucket"}
+    assert (orders["0.5"], orders["1.0"], found["kobe_order_seconds_sum",]) == (0, 1, 1)
+
+
+def test_an_order_found_late_has_no_latency_of_its_sending():
+    """UNKNOWN, then found: how long the sweep took is not how long the broker took."""
+    found = samples(*MORNING, e.Intended(intent=intent()), moved(State.SENT), moved(State.UNKNOWN), 300,
+                    moved(State.ACCEPTED))
+    assert found["kobe_order_seconds_count",] == 0
+
+
+def test_a_clock_set_back_makes_no_negative_latency():
+    """A duration below zero counts as none, so that the sum never falls."""
+    found = samples(*MORNING, scanned(), -10, decided())
+    assert (found["kobe_scan_seconds_count",], found["kobe_scan_seconds_sum",]) == (1, 0)
+
+
+def test_the_next_session_begins_with_the_whole_budget():
+    """What was spent yesterday does not count today, and yesterday's orders are still told by their state."""
+    tomorrow = SESSION + timedelta(days=3)
+    found = samples(*MORNING, e.Intended(intent=intent()), moved(State.SENT), moved(State.ACCEPTED), fill(),
+                    e.Intended(intent=intent("k1-s", side="sell", leg="stop", notional="0")), moved(State.SENT, "k1-s"),
+                    opened(tomorrow))
+    assert found["kobe_budget_left_dollars",] == 1000
+    assert (found["kobe_orders", "filled"], found["kobe_orders", "sent"]) == (1, 1)
+
+
+def test_alerts_stay_open_until_somebody_knows():
+    """Warnings and critical ones count until acknowledged; information asks for nothing."""
+    told = [e.Alerted(id=i, severity=s, text="") for i, s in (("a", "info"), ("b", "warning"), ("c", "critical"))]
+    before, after = samples(*told), samples(*told, e.Acknowledged(id="c", person="ann"))
+    assert (before["kobe_alerts_open", "warning"], before["kobe_alerts_open", "critical"]) == (1, 1)
+    assert (after["kobe_alerts_open", "warning"], after["kobe_alerts_open", "critical"]) == (1, 0)
+
+
+def test_failures_are_told_by_whose_they_are():
+    """A vendor's failure is api, our own is error, and both are counters."""
+    found = samples(*(e.Failed(source=s, note="") for s in ("api", "api", "error")))
+    assert (found["kobe_failures_total", "api"], found["kobe_failures_total", "error"]) == (2, 1)
+
+
+def test_halt_and_switch_are_told_until_a_person_ends_them():
+    """A new start ends neither."""
+    events = (*MORNING, e.Halted(reason="cash differs"), e.Killed(by="ann", reason="test"), started(), e.Ready())
+    found, after = samples(*events), samples(*events, e.Resumed(person="ann", reason=""),
+                                             e.Lifted(person="ann", reason=""))
+    assert (found["kobe_halted",], found["kobe_killed",]) == (1, 1)
+    assert (after["kobe_halted",], after["kobe_killed",]) == (0, 0)
+
+
+def test_a_label_from_outside_cannot_break_the_page():
+    """A gate's name with quotes and line ends is a value like any other."""
+    name = 'a"b\nkobe_ready 1\\'
+    assert samples(decided(name), ready=False)["kobe_refusals_total", name] == 1
+    assert samples(decided(name), ready=False)["kobe_ready",] == 0
+
+
+@pytest.mark.parametrize("config", [{}, {"gates": {}}, {"gates": 5}, {"gates": {"policy_gate": {"max_day": "much"}}}])
+def test_a_budget_nobody_set_is_not_told(config):
+    """A configuration without the limit gives no figure instead of a wrong one."""
+    assert ("kobe_budget_left_dollars",) not in samples(started(x=1, **config), opened())
+
+
+def test_adjustments_by_a_person_count():
+    """A person sets a symbol's shares, or the cash, to what the broker has."""
+    adjusted = [e.Adjusted(what=w, qty=D(q), price=D(20), person="ann", reason="") for w, q in
+                (("AAPL", 0), ("T", 7), ("cash", 5))]
+    found = tally(story(*MORNING, fill(), *adjusted))
+    assert (found.positions, found.cash) == ({"T": D(7)}, D(5))
+
+
+def walk(rng, name):
+    """One order's events along the table of transitions, with fills where it may trade."""
+    side = rng.choice(["buy", "sell"])
+    order = intent(name, symbol=rng.choice("AB"), side=side, leg=rng.choice(["entry", "time"]), qty=rng.randint(1, 5))
+    yield e.Intended(intent=order)
+    state, left = State.INTENT, order.qty
+    while state not in TERMINAL and rng.random() < 0.9:
+        if state in {State.ACCEPTED, State.PARTIAL} and rng.random() < 0.6:
+            part = rng.randint(1, left)
+            left -= part
+            yield fill(name, str(part), str(rng.randint(10, 30)), symbol=order.symbol, side=side, fee="0.01")
+            state = State.PARTIAL if left else State.FILLED
+            continue
+        state = rng.choice(sorted(TRANSITIONS[state] - {State.PARTIAL, State.FILLED}))
+        yield moved(state, name)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_books_of_the_engine_say_the_same(seed):
+    """Forty orders along legal paths: cash, shares, budget, states and halt are those of the engine's book."""
+    rng = random.Random(seed)
+    paths = [list(walk(rng, f"k1-{i}")) for i in range(40)]
+    events = [*MORNING]
+    while paths := [path for path in paths if path]:
+        events.append(rng.choice(paths).pop(0))
+    extra = rng.choice([[], [fill("nobody")], [e.OrderAdopted(broker="b", client="c", symbol="T", side="buy", qty=D(1),
+                                                              note="")]])
+    records = story(*events, *extra)
+    book, found = replay(records), tally(records)
+    assert found.cash == book.cash
+    assert found.positions == {symbol: p.qty for symbol, p in book.positions.items()}
+    assert found.budget_left == 1000 - book.reserved
+    assert found.states == {state: sum(o.state is state for o in book.orders.values()) for state in State}
+    assert bool(found.halted) == bool(book.halted)
