@@ -6,7 +6,7 @@ Slower than the kernel and with every gate asked. Without gates it gives the ker
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -28,17 +28,18 @@ from kobe81.backtest.excursions import with_excursions
 from kobe81.backtest.orders import END, STOP, TARGET, TIME
 from kobe81.backtest.results import Trades
 from kobe81.backtest.sim_broker import SimBroker
-from kobe81.core.bars import Bars, Ints
+from kobe81.core.bars import Bars, Floats, Ints
 from kobe81.core.calendar import hours
 from kobe81.core.days import day, number
 from kobe81.core.decisions import Account as Worth
-from kobe81.core.decisions import Decision, Quote, Snapshot
+from kobe81.core.decisions import Candidate, Decision, Quote, Snapshot
 from kobe81.core.errors import UsageError
 from kobe81.core.events import (
     AccountOpened,
     AnyEvent,
     BreakerReset,
     Decided,
+    Filled,
     Intended,
     OrderMoved,
     Record,
@@ -46,7 +47,7 @@ from kobe81.core.events import (
     Tripped,
 )
 from kobe81.core.money import ZERO, decimal
-from kobe81.core.orders import State
+from kobe81.core.orders import Fill, Intent, State
 from kobe81.core.signals import LONG, Signals
 from kobe81.engine.apply import apply
 from kobe81.engine.book import Book, ClosedTrade
@@ -62,25 +63,56 @@ OUTSIDE = (time(14, 30, tzinfo=UTC), time(21, 0, tzinfo=UTC))
 """Hours of a session that the exchange's calendar does not know."""
 
 
-@dataclass
-class _Run:
-    """One pass through history."""
+@dataclass(frozen=True)
+class _Answers:
+    """A strategy's signals; entering: for each session, the signals (positions) whose symbol's next bar is there."""
 
-    bars: Bars
     signals: Signals
     hold: int
+    entering: list[Ints]
+
+
+@dataclass
+class History:
+    """One pass through history: an account, and what happened to it so far.
+
+    decisions and snapshots stand side by side; fills with the orders they belong to.
+    """
+
+    bars: Bars
+    answers: list[_Answers]
     rules: Rules
     broker: SimBroker
     measured: Measured
-    entering: list[Ints]
     book: Book = field(default_factory=Book)
     moment: datetime = BEFORE_ALL
     closed: list[ClosedTrade] = field(default_factory=list)
     refusals: Counter[str] = field(default_factory=Counter)
+    decisions: list[Decision] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    fills: list[tuple[Fill, Intent]] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, bars: Bars, strategies: Sequence[Strategy], account: Account, rules: Rules, fees: Floats) -> History:
+        """An account with its full cash and nothing else."""
+        answers = [_Answers(signals, s.hold, _arrivals(bars, signals))
+                   for s, signals in zip(strategies, compute_signals(bars, strategies), strict=True)]
+        broker = SimBroker(bars, account.slippage_bps / 10_000.0, fees)
+        run = cls(bars, answers, rules, broker, Measured.of(bars))
+        run.tell(AccountOpened(account="sim", cash=decimal(account.cash)))
+        return run
+
+    def run(self, first: int, last: int) -> History:
+        """Trade the sessions first..last (positions in bars.sessions)."""
+        for d in range(first, last + 1):
+            self.session(d)
+        return self
 
     def tell(self, *events: AnyEvent) -> None:
         """Events happen: the book follows."""
         for event in events:
+            if isinstance(event, Filled):
+                self.fills.append((event.fill, self.book.orders[event.fill.order].intent))
             record = Record(seq=self.book.seq + 1, time=self.moment, cause=0, event=event)
             self.book = apply(self.book, record)
 
@@ -106,6 +138,8 @@ class _Run:
         for stop in withdrawals(self.book, snapshot):
             self.tell(OrderMoved(order=stop.intent.id, state=State.CANCELLED))
         decision = decide(self.book, snapshot, self.rules)
+        self.decisions.append(decision)
+        self.snapshots.append(snapshot)
         self._send(decision, snapshot, d)
         for considered in decision.considered:
             self.refusals.update({v.gate for v in considered.refusals})
@@ -128,9 +162,7 @@ class _Run:
     def _snapshot(self, d: int, scan: str, at: datetime, open_hours: tuple[datetime, datetime], *,
                   entries: bool = False, exits: bool = False, reached: dict[str, float] | None = None) -> Snapshot:
         """What this moment shows: prices at the open or the close, or of the symbols whose target is reached."""
-        arriving = self.entering[d] if entries else np.empty(0, np.int64)
-        found = candidates(self.bars, self.signals, arriving, self.hold)
-        rows = {c.symbol: int(self.signals.bar[k]) for c, k in zip(found, arriving, strict=True)}
+        found, rows = self._arriving(d) if entries else ([], {})
         symbols = [*rows, *self.book.positions] if reached is None else list(reached)
         today = {s: b for s in symbols if (b := self.broker.bar(s, d))}
         prices = reached or {s: b.close if exits else b.open for s, b in today.items()}
@@ -144,6 +176,16 @@ class _Run:
             facts={s: self.measured.at(row) for s, row in rows.items()}, held=held,
             account=Worth(number="sim", status="ACTIVE", cash=cash, equity=equity, buying_power=cash), killed=False,
             ending=tuple(s for s, b in today.items() if self.broker.ends(b)) if exits else ())
+
+    def _arriving(self, d: int) -> tuple[list[Candidate], dict[str, int]]:
+        """The candidates of a session, and the row of each symbol's signal."""
+        found: list[Candidate] = []
+        rows: dict[str, int] = {}
+        for a in self.answers:
+            new = candidates(self.bars, a.signals, a.entering[d], a.hold)
+            rows |= {c.symbol: int(a.signals.bar[k]) for c, k in zip(new, a.entering[d], strict=True)}
+            found += new
+        return found, rows
 
     def _equity(self, d: int) -> Decimal:
         """Cash and positions at the close of session d."""
@@ -161,17 +203,12 @@ def decide_history(bars: Bars, strategy: Strategy, account: Account, rules: Rule
         raise UsageError("the decision path trades one account and buys only; "
                          "use --engine kernel for --mode independent and for allow_short")
     check_length(bars, strategy)
-    (signals,) = compute_signals(bars, [strategy])
     fees = fee_table(bars, account)
-    run = _Run(bars, signals, strategy.hold, rules, SimBroker(bars, account.slippage_bps / 10_000.0, fees),
-               Measured.of(bars), _arrivals(bars, signals))
-    run.tell(AccountOpened(account="sim", cash=decimal(account.cash)))
-    for d in range(len(bars.sessions)):
-        run.session(d)
+    run = History.of(bars, [strategy], account, rules, fees).run(0, len(bars.sessions) - 1)
     trades = _trades(bars, run.closed)
     daily = mark(bars, Fills.of(bars, trades), np.zeros(len(trades), np.int64), np.zeros(1, np.int64),
                  len(bars.sessions), fees).daily
-    return Backtest(bars, strategy, account, signals, with_excursions(bars, trades),
+    return Backtest(bars, strategy, account, run.answers[0].signals, with_excursions(bars, trades),
                     make_curve(daily[:, 0], bars.sessions, account.cash), dict(run.refusals.most_common()))
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from kobe81.app import home
@@ -81,6 +82,11 @@ class Market:
     rules: Rules
     mode: str
 
+    @property
+    def values(self) -> dict[str, Any]:
+        """Everything decisions depend on, as plain values: what a replay makes strategies and rules from again."""
+        return {**self.rules.values, "strategies": {s.name: asdict(s) for s in self.strategies}}
+
 
 @contextmanager
 def station(places: Places, market: Market, clock: Clock, listeners: Sequence[Listener] = ()) -> Iterator[Runner]:
@@ -137,5 +143,5 @@ def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal
                 clock, watch, listen, notarise, lock.beat)
     runner, term = Runner(crew), journal.term or 1
     runner.start(Started(run=str(uuid5(NAMESPACE_URL, f"{places.folder}#{term}")), mode=market.mode, broker=broker.name,
-                         account=market.rules.account, code=home.code_version(), config=market.rules.values, term=term))
+                         account=market.rules.account, code=home.code_version(), config=market.values, term=term))
     return runner

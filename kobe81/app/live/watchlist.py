@@ -24,6 +24,8 @@ from kobe81.strategies import Strategy
 
 LONGEST = 60.0
 """Seconds a strategy may take."""
+STALE = 10
+"""Sessions after which a symbol without bars is no candidate any more."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Watchlist:
 
 
 def watchlist(bars: Bars, strategies: Sequence[Strategy], session: date) -> Watchlist:
-    """The candidates of a session from the bars before it: signals on each symbol's last bar.
+    """The candidates of a session from the bars before it: signals on each symbol's last bar, unless that is stale.
 
     A strategy that raises, takes too long or answers with junk is left out, and named.
     """
@@ -52,11 +54,12 @@ def watchlist(bars: Bars, strategies: Sequence[Strategy], session: date) -> Watc
     found: list[Candidate] = []
     failed: dict[str, str] = {}
     last = known.offsets[1:] - 1
+    fresh = last[known.session[last] >= len(known.sessions) - STALE]
     for strategy in strategies:
         try:
             with _within(LONGEST):
                 signals = _sound(known, strategy)
-            found += candidates(known, signals, np.flatnonzero(np.isin(signals.bar, last)), strategy.hold)
+            found += candidates(known, signals, np.flatnonzero(np.isin(signals.bar, fresh)), strategy.hold)
         except Exception as error:  # noqa: BLE001  (a plugin may fail in any way; the others go on)
             failed[strategy.name] = f"{type(error).__name__}: {error}"
     measured = Measured.of(known)
