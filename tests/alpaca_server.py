@@ -66,7 +66,8 @@ HTML = b"<!DOCTYPE html><html><body><h1>Bad gateway</h1></body></html>"
 
 
 class AlpacaServer:
-    """Serves `script` on `url`, one thread a connection, over https where it has a certificate; what it got stands in `requests`, in order of arrival."""
+    """Serves `script` on `url`, one thread a connection, over https where it has a certificate; what it got stands in
+    `requests`, in order of arrival."""
 
     def __init__(self, tls: SSLContext | None = None) -> None:
         self._tls = tls

@@ -21,6 +21,8 @@ COMMANDS = {
     "showdown": ("kobe81.app.commands.showdown:showdown", "Strategies head to head on the same bars."),
     "wf": ("kobe81.app.commands.wf:wf", "Walk-forward: judge a strategy out of sample, with or without a grid."),
     "scan": ("kobe81.app.commands.scan:scan", "The signals of the last complete bar."),
+    "simulate-day": ("kobe81.app.commands.simulate_day:simulate_day",
+                     "A trading day in seconds: gates, orders, a kill in the middle, and the proof."),
     "strategies": ("kobe81.app.commands.strategies:show", "The strategies and their parameters."),
 }
 GROUPS = {

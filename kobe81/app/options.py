@@ -127,7 +127,7 @@ class Settings:
         what the command uses.
         """
         values: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
-        for section, table in (_toml(run.config) if run.config else {}).items():
+        for section, table in (read_toml(run.config) if run.config else {}).items():
             if section not in SECTIONS or not isinstance(table, dict):
                 raise unknown_name(f"table in {run.config}:", section, SECTIONS)
             values[section].update(table)
@@ -259,7 +259,8 @@ def _data(name: str, value: Any) -> Any:
     return ",".join(map(str, value)) if isinstance(value, list) else value
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file; UsageError where it cannot be read or is none."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

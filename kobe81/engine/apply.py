@@ -147,8 +147,9 @@ def _adjusted(book: Book, record: Record, event: e.Adjusted) -> Book:
     lots = match((), event.qty, event.price).lots
     held = book.positions.get(event.what) or Position(symbol=event.what, strategy="", entry="", lots=(),
                                                       entered=book.session or record.time.date())
-    cost = event.qty * event.price
-    adjusted = replace(held, lots=lots, bought=event.qty, cost=cost, sold=ZERO, proceeds=ZERO, gained=ZERO)
+    bought, sold = max(event.qty, ZERO), max(-event.qty, ZERO)
+    adjusted = replace(held, lots=lots, bought=bought, cost=bought * event.price, sold=sold,
+                       proceeds=sold * event.price, gained=ZERO)
     return replace(book, positions={**others, event.what: adjusted})
 
 

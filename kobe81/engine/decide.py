@@ -17,7 +17,7 @@ from kobe81.core.ids import client_order_id, decision_key
 from kobe81.core.money import ZERO, decimal, to_tick
 from kobe81.core.orders import Intent, Leg, State, TimeInForce
 from kobe81.engine.book import Book, Order, Position
-from kobe81.engine.circumstances import of_everything, of_symbol
+from kobe81.engine.circumstances import of_everything, of_symbol, quoted
 from kobe81.engine.rules import Rules
 from kobe81.risk.circuit_breaker import CircuitBreaker
 
@@ -73,7 +73,7 @@ def is_due(position: Position, snapshot: Snapshot) -> Leg | None:
 
     A time exit that its own session could not fill is due in every later scan.
     """
-    quote, held = snapshot.quotes.get(position.symbol), snapshot.held.get(position.symbol, 0)
+    quote, held = quoted(snapshot, position.symbol), snapshot.held.get(position.symbol, 0)
     if position.target is not None and quote is not None and quote.last >= position.target:
         return "target"
     if position.hold and held >= position.hold + (0 if snapshot.exits else 1):
@@ -144,7 +144,7 @@ class _Desk:
                 yield self._exit(position, leg)
 
     def _exit(self, position: Position, leg: Leg) -> Considered:
-        quote, qty = self.snapshot.quotes.get(position.symbol), int(position.qty)
+        quote, qty = quoted(self.snapshot, position.symbol), int(position.qty)
         reach = 1 - decimal(self.rules.trading.reach_bps) / 10_000
         limit = to_tick(quote.bid * reach, up=False) if quote and quote.bid > 0 else None
         own = self._standing(position, quote)
@@ -186,7 +186,7 @@ class _Desk:
             yield self._entry(candidate)
 
     def _entry(self, c: Candidate) -> Considered:
-        quote = self.snapshot.quotes.get(c.symbol)
+        quote = quoted(self.snapshot, c.symbol)
         if quote is None or not quote.ask > 0:
             missing = Verdict("quote", False, f"no quote for {c.symbol}")
             return Considered(symbol=c.symbol, strategy=c.strategy, leg="entry", why=c.reason, qty=0, limit=None,
@@ -233,14 +233,13 @@ class _Desk:
             i.symbol == c.symbol for i in self.intents)
         again = left is not None and left > c.session
         resting, refused = c.strategy in book.stood_down, self.snapshot.untradable.get(c.symbol, "")
-        cash = self.cash
+        cash, opening = self.cash, self.snapshot.entries and not self.rules.reduce_only
         return [
             Verdict("position", not taken and not again, f"already in a position in {c.symbol}" if taken else
                     f"left on {left}, after the signal of {c.session}" if again else "flat"),
             Verdict("side", c.side == "long", f"{c.side}; the account buys only"),
             Verdict("tradable", not refused, f"{c.symbol}: {refused}" if refused else "nothing against the symbol"),
-            Verdict("entries", self.snapshot.entries, "new positions are opened in this scan" if self.snapshot.entries
-                    else "no new positions are opened in this scan"),
+            Verdict("entries", opening, f"{'' if opening else 'no '}new positions are opened in this scan"),
             Verdict("strategy", not resting, f"{c.strategy} stands down: {book.stood_down[c.strategy]}" if resting else
                     f"{c.strategy} is trading"),
             Verdict("stop", quote.last > c.stop, f"last trade {quote.last:.2f}, stop {c.stop:.2f}" if

@@ -226,8 +226,10 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = (error.sqlite_errorcode or 0) & 0xFF if hasattr(error, "sqlite_errorcode") else 0
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the module's own errors have none
         raise _EXPLAINED.get(code, _failed)(str(error)) from error
+    except UnicodeDecodeError as error:  # SQLite quotes what it found, and damage need not be text
+        raise _damaged(str(error)) from None
 
 
 def _full(text: str) -> StoreError:

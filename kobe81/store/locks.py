@@ -17,7 +17,7 @@ from kobe81.core.decisions import encode
 from kobe81.core.errors import LostLead, StoreError
 from kobe81.store.files import OWNER_ONLY, named
 
-ATTEMPTS, PAUSE = 10, 0.02
+ATTEMPTS, PAUSE = 5, 0.01
 """Who only looks holds the lock for a moment, so a single refusal is not yet a leader."""
 
 
@@ -47,7 +47,7 @@ class LeaderLock:
         except StoreError:
             os.close(self._handle)
             raise
-        me = Leader(pid=os.getpid(), host=socket.gethostname(), started=clock.now())
+        me = Leader(pid=os.getpid(), host=socket.gethostname(), started=self._clock.now())
         with suppress(OSError):  # on a full disk the lock holds as well, only its text is missing
             os.ftruncate(self._handle, 0)
             os.pwrite(self._handle, encode(me), 0)

@@ -1,4 +1,4 @@
-"""Two trading days of four symbols: what the market shows, what the strategies want, and the rules they trade by."""
+"""Two trading days of three symbols: what the market shows, what the strategies want, and the rules they trade by."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.simulation.chance import Chance
 
 MONDAY, TUESDAY = date(2026, 6, 8), date(2026, 6, 9)
 SIGNALLED = {MONDAY: date(2026, 6, 5), TUESDAY: MONDAY}
-PRICES = {"ABC": Decimal("10.40"), "DEF": Decimal("20.70"), "GHI": Decimal("36.20"), "JKL": Decimal("14.10")}
+PRICES = {"ABC": Decimal("10.40"), "DEF": Decimal("20.70"), "GHI": Decimal("36.20")}
 FACTS = {symbol: Facts(adv=5e7, volatility=0.02, close=price) for symbol, price in PRICES.items()}
 MAX_DAY = Decimal(160)
 HOLD = 2
@@ -28,7 +28,7 @@ class Step(NamedTuple):
     session: date
     name: str
     at: datetime
-    kind: Literal["open", "scan", "close"]
+    kind: Literal["open", "scan"]
     exits: bool = False
 
 
@@ -40,17 +40,15 @@ PLAN = (
     Step(MONDAY, "open", _at(MONDAY, "13:30"), "open"),
     Step(MONDAY, "1000", _at(MONDAY, "14:00"), "scan"),
     Step(MONDAY, "1430", _at(MONDAY, "18:30"), "scan"),
-    Step(MONDAY, "close", _at(MONDAY, "20:30"), "close"),
     Step(TUESDAY, "open", _at(TUESDAY, "13:30"), "open"),
     Step(TUESDAY, "1555", _at(TUESDAY, "19:55"), "scan", exits=True),
-    Step(TUESDAY, "close", _at(TUESDAY, "20:30"), "close"),
 )
 START, END = _at(MONDAY, "13:00"), _at(TUESDAY, "20:40")
 
 
 @cache
 def rules() -> Rules:
-    """All gates, with a budget for two entries of the four that are wanted."""
+    """All gates, with a budget for two entries of the three that are wanted."""
     return Rules.of({
         "account": "SIM", "trading": {"notional": 74.0, "max_positions": 3},
         "gates": {"policy_gate": {"max_day": MAX_DAY}}})

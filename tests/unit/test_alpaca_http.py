@@ -79,10 +79,16 @@ def test_each_call_has_a_connection_of_its_own(server):
 
 def test_the_next_address_of_a_host_is_tried(server, monkeypatch):
     """A host may have several addresses; one that refuses does not stand for the others."""
-    monkeypatch.setattr("socket.getaddrinfo", lambda host, port, type: [
-        (socket.AF_INET, type, 6, "", (address, port)) for address in ("127.0.0.2", "127.0.0.1")])
+    real = socket.getaddrinfo
+
+    def resolve(host, port, *rest, **named):
+        hosts = ("127.0.0.2", "127.0.0.1") if host == "localhost" else (host,)
+        return [found for address in hosts for found in real(address, port, *rest, **named)]
+
+    monkeypatch.setattr("socket.getaddrinfo", resolve)
     server.script = [json_answer(ORDER)]
-    assert isinstance(broker(server.url).submit(approved()), Accepted)
+    assert isinstance(broker(server.url.replace("127.0.0.1", "localhost")).submit(approved()), Accepted)
+    assert server.connections == 1
 
 
 def test_a_name_nobody_knows_means_not_sent(monkeypatch):

@@ -11,8 +11,7 @@ from kobe81.execution.exchange.terms import Terms
 
 
 def test_a_sale_pays_its_fees_at_once_rounded_up_to_the_cent() -> None:
-    """900 shares at 89.91 on 2024-03-04: the SEC takes 80,919 x $8.00 per million = 0.647, FINRA 900 x 0.000166 = 0.149.
-    """
+    """900 at 89.91 on 2024-03-04: the SEC takes 80,919 x $8 per million = 0.647, FINRA 900 x 0.000166 = 0.149."""
     market = Market()
     market.order("buy", 900)
     market.at("04 16:40").order("sell", 900)

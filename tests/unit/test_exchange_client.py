@@ -22,10 +22,15 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)  # the official client uses what websockets has deprecated
     from alpaca.common.exceptions import APIError
     from alpaca.data.historical.stock import StockHistoricalDataClient
-    from alpaca.data.requests import StockBarsRequest, StockLatestQuoteRequest, StockLatestTradeRequest
-    from alpaca.data.requests import StockSnapshotRequest
+    from alpaca.data.requests import (
+        StockBarsRequest,
+        StockLatestQuoteRequest,
+        StockLatestTradeRequest,
+        StockSnapshotRequest,
+    )
     from alpaca.data.timeframe import TimeFrame
-    from alpaca.trading import models, requests as asks
+    from alpaca.trading import models
+    from alpaca.trading import requests as asks
     from alpaca.trading.client import TradingClient
     from alpaca.trading.enums import OrderClass, OrderSide, OrderStatus, OrderType, QueryOrderStatus, TimeInForce
 

@@ -118,7 +118,7 @@ def test_an_order_is_worth_a_dollar_at_least() -> None:
 
 
 def test_margin_doubles_the_buying_power() -> None:
-    """Regulation T: 200,000 with 100,000 in cash; with 1,000 bought at 100.10, twice the equity less what is invested."""
+    """Regulation T: 200,000 with 100,000 in cash; with 1,000 bought at 100.10, twice the equity less the shares."""
     market = Market(terms=Terms(half_spread_bps=10.0, partial_fill_probability=0.0, multiplier=2))
     assert market.get("/v2/account")["buying_power"] == "200000"
     market.order("buy", 1000)
@@ -177,10 +177,10 @@ def test_complex_orders_are_no_wash_trades() -> None:
 def test_an_untradable_symbol_is_shown_and_refused() -> None:
     """And traded again when the flag is taken back."""
     market = Market()
-    market.exchange.bar("ACME")
+    market.exchange.ban("ACME")
     assert market.get("/v2/assets/ACME")["tradable"] is False
     assert market.post("buy", 1) == (422, {"code": 42210000, "message": 'asset "ACME" is not tradable'})
-    market.exchange.bar("ACME", barred=False)
+    market.exchange.ban("ACME", banned=False)
     assert market.post("buy", 1)[0] == 200
 
 
@@ -197,6 +197,15 @@ def test_what_does_not_exist_has_its_code(method: str, path: str, status: int, c
     """404 and 40410000 for things, a bare 404 for unknown paths, 400 for an empty body."""
     answered, answer = Market().call(method, path)
     assert (answered, answer.get("code")) == (status, code)
+
+
+@pytest.mark.parametrize("path", ["/v2/calendar", "/v2/stocks/bars", "/v2/account/activities", "/v2/orders"])
+@pytest.mark.parametrize("moment", ["0001-01-01", "1969-12-31", "9999-12-31T23:59:59Z", "2101-01-01", "yesterday",
+                                    "2024-02-30", "2024-03-04T00:00:00 05:00", "1970-01-01", "2100-12-31"])
+def test_any_date_gets_an_answer(path: str, moment: str) -> None:
+    """Outside 1970 to 2100 a refusal, inside it what there is."""
+    query = dict.fromkeys(("start", "end", "after", "until"), moment)
+    assert MARKET.call("GET", path, symbols="ACME", timeframe="1Day", **query)[0] in {200, 422}
 
 
 def test_keys_are_wanted_and_where_they_are_set_the_right_ones() -> None:

@@ -1,9 +1,7 @@
 """The exchange as served: the official clients trade on it, strangers and oversized requests are turned away."""
 
-import asyncio
 import json
 import socket
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,7 +14,6 @@ from exchange_fixtures import (
     KEYS,
     ORDER,
     TinyExchange,
-    TradingStream,
     asker,
     exchange_of_bytes,
     limit_order,
@@ -24,8 +21,7 @@ from exchange_fixtures import (
     official,
     until,
 )
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from kobe81.app.clock import SystemClock
 from kobe81.core.errors import UsageError
@@ -33,7 +29,6 @@ from kobe81.execution.exchange.application import Limits
 from kobe81.execution.exchange.server import ExchangeServer, serving
 
 FREE = Limits(requests_per_minute=None)
-UPDATED = {"updated_at": "2026-01-02T15:00:00Z"}
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +152,21 @@ def test_a_head_without_end_is_refused(url):
     assert got.startswith(b"HTTP/1.1 400 ")
 
 
+def test_half_a_request_is_none(served):
+    """Whole JSON under a length that promises more, then the sender is gone: no order, and no line in the log."""
+    exchange, url = served
+    parts, orders = urlsplit(url), len(exchange.received)
+    with socket.create_connection((parts.hostname, parts.port)) as connection:
+        body = json.dumps(ORDER).encode()
+        connection.sendall(b"POST /v2/orders HTTP/1.1\r\nHost: localhost\r\nAPCA-API-KEY-ID: key\r\n"
+                           b"APCA-API-SECRET-KEY: secret\r\nContent-Length: %d\r\n\r\n%s" % (len(body) + 1, body))
+    with asker(url) as client:
+        before = len(client.get("/_log").json())
+        time.sleep(0.1)
+        assert len(client.get("/_log").json()) == before
+    assert len(exchange.received) == orders
+
+
 def test_connections_over_the_limit_are_told():
     limits = Limits(connections=4)
     with serving(TinyExchange(), SystemClock(), limits=limits) as url:
@@ -232,105 +242,3 @@ def test_an_exchange_that_cannot_advance_is_not_served_on():
     """Its error is what the server ends with."""
     with pytest.raises(OSError, match="disk full"), ExchangeServer(_Broken(), SystemClock()) as server:
         server.wait()
-
-
-# ------------------------------------------------------------------------------------------------ stream
-
-def test_the_official_stream_hears_the_fill(url):
-    """alpaca-py's TradingStream signs in, listens, and reads its own model out of each update."""
-    heard = []
-    stream = TradingStream("key", "secret", url_override=url.replace("http", "ws", 1) + "/stream")
-
-    async def hear(update):
-        heard.append((update.event, update.order.client_order_id))
-        if len(heard) == 2:
-            await stream.stop_ws()
-
-    stream.subscribe_trade_updates(hear)
-    listening = threading.Thread(target=stream.run, daemon=True)
-    listening.start()
-    until(lambda: stream._running)
-    with asker(url) as client:
-        client.post("/v2/orders", json={**ORDER, "client_order_id": "streamed"})
-    until(lambda: len(heard) == 2)
-    assert heard == [("new", "streamed"), ("fill", "streamed")]
-    asyncio.run_coroutine_threadsafe(stream.close(), stream._loop)
-    listening.join(10)
-
-
-def test_words_of_the_stream(url):
-    """Both ways to sign in, a refusal, listening and ceasing to, as Alpaca's documentation has them; updates come in
-    binary frames, as on its paper stream."""
-    with connect(url.replace("http", "ws", 1) + "/stream") as ws:
-        said = [
-            ({"action": "listen", "data": {"streams": ["trade_updates"]}},
-             {"stream": "authorization", "data": {"status": "unauthorized", "action": "listen"}}),
-            ({"action": "authenticate", "data": {"key_id": "wrong", "secret_key": "secret"}},
-             {"stream": "authorization", "data": {"status": "unauthorized", "action": "authenticate"}}),
-            ({"action": "authenticate", "data": {"key_id": "key", "secret_key": "secret"}},
-             {"stream": "authorization", "data": {"status": "authorized", "action": "authenticate"}}),
-            ({"action": "listen", "data": {"streams": ["trade_updates", "moon_phases"]}},
-             {"stream": "listening", "data": {"streams": ["trade_updates"]}}),
-            ({"action": "listen", "data": {"streams": []}}, {"stream": "listening", "data": {"streams": []}}),
-        ]
-        for asked, answered in said:
-            ws.send(json.dumps(asked))
-            got = ws.recv(timeout=5)
-            assert isinstance(got, bytes)
-            assert json.loads(got) == answered
-
-
-@pytest.mark.parametrize("junk", ["{", "[]", '{"action": 7}', "[" * 30_000, '{"action": "dance"}', "\udcff"])
-def test_junk_is_answered_and_the_stream_goes_on(url, junk):
-    with listener(url) as ws:
-        ws.send(junk.encode("utf-8", "surrogateescape"))
-        assert json.loads(ws.recv(timeout=5))["stream"] == "error"
-        ws.send(json.dumps({"action": "listen", "data": {"streams": []}}))
-        assert json.loads(ws.recv(timeout=5))["stream"] == "listening"
-
-
-def test_who_has_not_signed_in_hears_nothing(served):
-    """Of three listeners, the one with a wrong key and the one that never asked to listen stay without news."""
-    exchange, url = served
-    with listener(url, key="wrong") as stranger, listener(url, listen=False) as silent, listener(url) as ws:
-        exchange.tell("fill", UPDATED)
-        assert json.loads(ws.recv(timeout=5))["data"]["event"] == "fill"
-        for deaf in (stranger, silent):
-            with pytest.raises(TimeoutError):
-                deaf.recv(timeout=0.1)
-
-
-def test_a_slow_listener_is_dropped_and_holds_up_nobody(served):
-    """One that never reads is cut off; the one beside it has every update, in order."""
-    exchange, url = served
-    parts, text = urlsplit(url), "x" * 10_000
-    with listener(url) as quick, socket.create_connection((parts.hostname, parts.port)) as slow:
-        slow.sendall(_handshake())
-        assert slow.recv(4096).startswith(b"HTTP/1.1 101")
-        slow.sendall(_frame({"action": "auth", "key": "key", "secret": "secret"}))
-        slow.sendall(_frame({"action": "listen", "data": {"streams": ["trade_updates"]}}))
-        until(lambda: slow.recv(4096, socket.MSG_PEEK).count(b'"listening"'))
-        for n in range(3000):
-            exchange.tell("new", {**UPDATED, "n": n, "text": text})
-            assert json.loads(quick.recv(timeout=5))["data"]["order"]["n"] == n
-        slow.settimeout(5.0)
-        assert sum(piece.count(b"trade_updates") for piece in iter(lambda: slow.recv(1 << 20), b"")) < 3000
-
-
-def _handshake():
-    return (b"GET /stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n")
-
-
-def _frame(message):
-    """A short text frame as RFC 6455 has it, under a mask of zeros."""
-    text = json.dumps(message).encode()
-    return bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text
-
-
-def test_there_is_one_stream(url):
-    """Another path, another host and a web page are refused before the handshake."""
-    for path, headers in (("/v2/stream", {}), ("/stream", {"Origin": "http://localhost"})):
-        address = url.replace("http", "ws", 1) + path
-        with pytest.raises(InvalidStatus, match="403"), connect(address, additional_headers=headers):
-            pass

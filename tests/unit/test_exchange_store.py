@@ -37,13 +37,13 @@ def store(tmp_path: Path) -> Path:
 
 
 def test_a_restart_goes_on_exactly_where_it_was(store: Path) -> None:
-    """Every order, position and activity, with a bracket at work, a halted and a barred symbol."""
+    """Every order, position and activity, with a bracket at work, a halted and a banned symbol."""
     market = Market(store=store)
     market.order("buy", 10, tif="gtc", order_class="bracket", take_profit={"limit_price": "108"},
                  stop_loss={"stop_price": "92"})
     market.order("buy", "1.25", symbol="BETA")
     market.exchange.halt("BETA")
-    market.exchange.bar("PENNY")
+    market.exchange.ban("PENNY")
     before = everything(market)
     market = restarted(market, store, "04 14:30")
     assert everything(market) == before
@@ -61,8 +61,8 @@ def test_a_name_stays_taken_over_a_restart(store: Path) -> None:
 
 
 def test_a_stop_that_should_have_triggered_during_downtime_did(store: Path) -> None:
-    """Down from 15:00 of the 4th to the 7th: the stop filled at 15:35 at 94.90, the trailing stop at its own minute, the
-    day order expired at its close; and all of it as in an exchange that was never down."""
+    """Down from 15:00 of the 4th to the 7th: the stop filled at 15:35 at 94.90, the trailing stop too, and the
+    day order expired at its close; all of it as in an exchange that was never down."""
     def begin(store: Path | None) -> Market:
         market = Market("04 14:31", store=store)
         market.order("buy", 30)
@@ -77,9 +77,10 @@ def test_a_stop_that_should_have_triggered_during_downtime_did(store: Path) -> N
 
 
 def test_the_first_terms_fix_the_cash(store: Path) -> None:
-    """An account's books cannot change by starting it on other terms."""
+    """An account's books and names cannot change by starting it with another cash or seed."""
     market = Market(store=store)
-    assert restarted(market, store, "04 15:00", terms=Terms(cash=5.0)).cash == 100_000
+    account = market.get("/v2/account")
+    assert restarted(market, store, "04 14:30", terms=Terms(cash=5.0), seed=8).get("/v2/account") == account
 
 
 def test_two_exchanges_cannot_share_a_store(store: Path) -> None:

@@ -26,6 +26,18 @@ def path(tmp_path):
     return tmp_path / "home" / "journal.db"
 
 
+def undone(journal, *numbers):
+    """Append one by one, and fail at the end of the step."""
+    def step():
+        with journal.exclusively():
+            for number in numbers:
+                journal.append(noted(number))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        step()
+
+
 def test_what_is_appended_is_read_back(path):
     """Numbered from 1 on, stamped by the clock handed in, with cause and key; also by the next process to open it."""
     journal = journal_at(path)
@@ -92,9 +104,7 @@ def test_inside_exclusively_all_or_nothing(path):
         journal.append(noted(2))
         assert (len(list(journal.since(0))), len(list(reader.since(0)))) == (2, 0)
     assert len(list(reader.since(0))) == 2
-    with pytest.raises(ZeroDivisionError), journal.exclusively():
-        journal.append(noted(3))
-        raise ZeroDivisionError
+    undone(journal, 3)
     assert journal.head()[0] == reader.head()[0] == 2
     assert journal.append(noted(3))[0].seq == 3
 
@@ -175,10 +185,7 @@ def test_a_leader_is_replaced_even_where_its_own_write_was_undone(path):
     """The records it had numbered and taken back are now the new leader's."""
     old, new = journal_at(path, term=1), journal_at(path, term=2)
     old.append(started(1))
-    with pytest.raises(ZeroDivisionError), old.exclusively():
-        old.append(noted(1), noted(2))
-        old.append(noted(3))
-        raise ZeroDivisionError
+    undone(old, 1, 2, 3)
     new.append(started(2))
     with pytest.raises(LostLead):
         old.append(noted(4))

@@ -25,7 +25,7 @@ REAL = "real"
 
 def exchange(*, port: Whole = 8081, data: DataOptions = DATA, now: str | None = None, speed: float = 1.0,
              cash: float = 100_000.0, partial: float = 0.1, script: Path | None = None, seed: Whole = 0,
-             fresh: Annotated[bool, Parameter(negative="")] = False) -> None:
+             quota: Whole = 200, fresh: Annotated[bool, Parameter(negative="")] = False) -> None:
     """Serve a local exchange that speaks Alpaca's protocol, on prices made from daily bars, until Ctrl-C.
 
     Parameters
@@ -33,8 +33,8 @@ def exchange(*, port: Whole = 8081, data: DataOptions = DATA, now: str | None = 
     port
         The port on 127.0.0.1; 0 takes a free one.
     now
-        The instant at which its clock begins, as 2023-09-01T14:00Z, or 'real' for the real time. Without it, where
-        the account was left, or 20 sessions before the end of the bars.
+        The instant at which its clock begins, as 2023-09-01T14:00Z, or 'real' for the real time. Without it, the last
+        event of the account, or 20 sessions before the end of the bars.
     speed
         How many times as fast as ours its clock runs.
     cash
@@ -45,6 +45,8 @@ def exchange(*, port: Whole = 8081, data: DataOptions = DATA, now: str | None = 
         TOML or JSON file of faults: answers that come late, twice, cut or not at all.
     seed
         Seed of the partial fills and of the ids.
+    quota
+        Requests a minute for each key, beyond which the answer is 429, as Alpaca has it; 0 for any number.
     fresh
         A new account, kept in memory; the one on disk is left as it is.
     """
@@ -52,6 +54,7 @@ def exchange(*, port: Whole = 8081, data: DataOptions = DATA, now: str | None = 
     from kobe81.app.clock import SystemClock
     from kobe81.app.opening import open_market
     from kobe81.app.waiting import waiting
+    from kobe81.execution.exchange.application import Limits
     from kobe81.execution.exchange.exchange import Exchange
     from kobe81.execution.exchange.misbehave import Script, read_script
     from kobe81.execution.exchange.quotes import BarQuotes
@@ -59,19 +62,21 @@ def exchange(*, port: Whole = 8081, data: DataOptions = DATA, now: str | None = 
     from kobe81.execution.exchange.terms import Terms
 
     faults, terms = read_script(script) if script else Script(), Terms(cash=cash, partial_fill_probability=partial)
+    if quota < 0:
+        raise UsageError(f"--quota {quota} is not at least 0")
     with waiting("Reading the bars"):
         bars = open_market(data).bars
     store = None if fresh else home.home() / "exchange.db"
-    left = _left_at(store)
-    clock = _Running(_beginning(now, bars, left), _checked(speed))
-    account = f"as it was left at {_said(left)}" if left else f"new, ${cash:,.2f}"
+    last = _last_event(store)
+    clock = _Running(_beginning(now, bars, last), _checked(speed))
+    account = f"as of its last event, {_said(last)}" if last else f"new, ${cash:,.2f}"
     lines = {
         "clock": f"{_said(clock.begins)}, and {f'{speed:g} seconds' if speed != 1.0 else 'a second'} for each of ours",
         "bars": _about(bars), "account": f"{account}; {f'kept in {store}' if store else 'forgotten at the end'}",
         "faults": f"{len(faults.rules)} rules of {script}" if script else "none; they can be set by POST /_script"}
     with (suppress(KeyboardInterrupt),
           closing(Exchange(BarQuotes(bars), clock, store=store, terms=terms, seed=seed)) as made,
-          ExchangeServer(made, SystemClock(), port=port, script=faults) as server):
+          ExchangeServer(made, SystemClock(), port=port, script=faults, limits=Limits(quota or None)) as server):
         _show(server.url, terms, lines)
         server.wait()
 
@@ -95,8 +100,8 @@ def _checked(speed: float) -> float:
     return speed
 
 
-def _left_at(store: Path | None) -> datetime | None:
-    """Where the account that is kept there was left; None where there is none. Makes the folder."""
+def _last_event(store: Path | None) -> datetime | None:
+    """The last event of the account that is kept there; None where there is none. Makes the folder."""
     from kobe81.execution.exchange.store import Store
 
     if store is None:
@@ -108,15 +113,15 @@ def _left_at(store: Path | None) -> datetime | None:
     return known.at if known else None
 
 
-def _beginning(now: str | None, bars: Bars, left: datetime | None) -> datetime:
-    """When the exchange's clock begins; UsageError for what is no instant, or one the account has left behind."""
+def _beginning(now: str | None, bars: Bars, last: datetime | None) -> datetime:
+    """When the exchange's clock begins; UsageError for what is no instant, or one before the account's last event."""
     from kobe81.app import home
 
     if now is None:
-        return left or _open_before_the_end(bars)
+        return last or _open_before_the_end(bars)
     begins = home.now() if now == REAL else _instant(now)
-    if left and begins < left:
-        raise UsageError(f"--now {now} is before {_said(left)}, where the account was left; time does not go back: "
+    if last and begins < last:
+        raise UsageError(f"--now {now} is before {_said(last)}, the account's last event; time does not go back: "
                          "give a later instant, or --fresh for a new account")
     return begins
 

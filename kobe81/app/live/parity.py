@@ -86,6 +86,12 @@ class Parity:
         return all(d.explained for d in self.differences)
 
 
+def differences(found: Parity) -> list[str]:
+    """What differed, for people: what was done on each side, and why."""
+    return [f"{d.session} {d.symbol} {d.what}: {d.live} live, {d.backtest} in the backtest\n    {d.why}"
+            for d in found.differences]
+
+
 def parity(records: Sequence[Record], bars: Bars, first: date, last: date, slippage_bps: float) -> Parity:
     """Compare the sessions first..last of a journal with the backtest on these bars.
 

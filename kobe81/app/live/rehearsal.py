@@ -10,15 +10,21 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+from msgspec.json import decode
 
 from kobe81.app.live.schedule import jobs
 from kobe81.app.live.station import Listener, Market, Places, station
 from kobe81.core.bars import Bars
-from kobe81.core.clock import SteppedClock
+from kobe81.core.clock import Clock, SteppedClock
+from kobe81.core.decisions import encode
 from kobe81.core.errors import UsageError
 from kobe81.engine.rules import Rules
 from kobe81.execution.alpaca_feed import AlpacaFeed
@@ -27,7 +33,7 @@ from kobe81.execution.exchange.exchange import Exchange
 from kobe81.execution.exchange.quotes import BarQuotes
 from kobe81.execution.exchange.terms import Terms
 from kobe81.execution.exchange.wire import Request, Response
-from kobe81.strategies import Strategy
+from kobe81.strategies import Strategy, strategy
 
 ACCOUNT = "rehearsal"
 EVENING = timedelta(minutes=1)
@@ -48,20 +54,27 @@ class Script:
 def rehearse(folder: Path, script: Script, sessions: Sequence[date], listeners: Sequence[Listener] = (), *,
              dies: bool = False) -> None:
     """Run these sessions in `folder`, from wherever its journal stopped; dies: until its first order is accepted."""
-    places, clock = Places(folder), SteppedClock(_begins(folder, sessions[0]))
-    exchange = Exchange(BarQuotes(script.bars, script.terms.half_spread_bps), clock.now, store=folder / "exchange.db",
-                        terms=script.terms, seed=script.seed)
-    handled = _Deadly(exchange) if dies else exchange
-    market = Market(broker=lambda switch: paper_broker(handled, clock, switch),
-                    feed=AlpacaFeed(InProcess(exchange, clock), clock, "iex"), bars=lambda: script.bars,
-                    strategies=script.strategies, rules=script.rules, mode="paper")
-    try:
-        with station(places, market, clock, listeners) as runner:
+    clock = SteppedClock(_begins(folder, sessions[0]))
+    with exchange_of(folder, script, clock) as exchange:
+        handled = _Deadly(exchange) if dies else exchange
+        market = Market(broker=lambda switch: paper_broker(handled, clock, switch),
+                        feed=AlpacaFeed(InProcess(exchange, clock), clock, "iex"), bars=lambda: script.bars,
+                        strategies=script.strategies, rules=script.rules, mode="paper")
+        with station(Places(folder), market, clock, listeners) as runner:
             for session in sessions:
                 for moment in _moments(session):
                     clock.move_to(moment)
                     runner.step()
             runner.stop("the rehearsal is over")
+
+
+@contextmanager
+def exchange_of(folder: Path, script: Script, clock: Clock) -> Iterator[Exchange]:
+    """The exchange that keeps its books in `folder`."""
+    exchange = Exchange(BarQuotes(script.bars, script.terms.half_spread_bps), clock.now, store=folder / "exchange.db",
+                        terms=script.terms, seed=script.seed)
+    try:
+        yield exchange
     finally:
         exchange.close()
 
@@ -103,7 +116,36 @@ def _moments(session: date) -> list[datetime]:
     return sorted({*(job.at for job in today), *(t for t in looks if t < today[-1].at), today[-1].at + EVENING})
 
 
-def killed_process(arguments: Sequence[str], environment: dict[str, str]) -> int:
-    """Run the product's own command in another process that kills itself; its exit code, which is -SIGKILL."""
-    command = [sys.executable, "-m", "kobe81", *arguments]
-    return subprocess.run(command, env=environment, check=False, capture_output=True).returncode  # noqa: S603
+class Plan(Struct, frozen=True, kw_only=True):
+    """A rehearsal as one process tells it another. bars: as for --data; rules: plain values, as Rules.of takes them."""
+
+    folder: str
+    bars: str
+    sessions: tuple[date, ...]
+    strategies: dict[str, dict[str, Any]]
+    rules: dict[str, Any]
+
+    @property
+    def script(self) -> Script:
+        """What it describes."""
+        from kobe81.app.opening import open_market
+        from kobe81.app.options import DataOptions
+
+        made = [strategy(name, values) for name, values in self.strategies.items()]
+        return Script(open_market(DataOptions(self.bars)).bars, made, Rules.of(self.rules))
+
+
+def run_and_die(plan: Plan) -> int:
+    """Rehearse in another process until it kills itself; its exit code, minus the signal's number where it did."""
+    command = [sys.executable, "-m", "kobe81.app.live.rehearsal", encode(plan).decode()]
+    return subprocess.run(command, check=False).returncode  # noqa: S603  (our own interpreter and module)
+
+
+def main(argument: str) -> None:
+    """What the other process does."""
+    plan = decode(argument, type=Plan)
+    rehearse(Path(plan.folder), plan.script, plan.sessions, dies=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -88,6 +88,8 @@ class Runner:
     def stop(self, reason: str) -> None:
         """Leave in order; the positions' stops stay at the broker."""
         self._tell(Stopped(reason=reason))
+        self._pass_on()
+        self.crew.notarise()
 
     def run(self, until: datetime | None = None) -> None:
         """Work until told to stop, or until an instant."""

@@ -147,7 +147,7 @@ def _session(floor: Floor, time_in_force: str) -> Session:
 def _check_asset(floor: Floor, symbol: str) -> None:
     if symbol not in floor.symbols:
         raise unprocessable(f'asset "{symbol}" not found')
-    if symbol in floor.barred:
+    if symbol in floor.banned:
         raise unprocessable(f'asset "{symbol}" is not tradable')
 
 
@@ -164,7 +164,8 @@ def _check_levels(floor: Floor, ask: Ask, head: Order) -> None:
 
 
 def _check_exits(ask: Ask, base: Decimal) -> None:
-    target, stop = ask.target and ask.target.limit_price, ask.stop and ask.stop.stop_price
+    target = ask.target.limit_price if ask.target else None
+    stop = ask.stop.stop_price if ask.stop else None
     if target is not None and not (target >= base + CENT):
         raise unprocessable("take_profit.limit_price must be >= base_price + 0.01", base_price=text(base))
     if stop is not None and not (stop <= base - CENT):

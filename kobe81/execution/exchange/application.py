@@ -15,7 +15,7 @@ import msgspec
 
 from kobe81.core.clock import Clock
 from kobe81.core.errors import UsageError
-from kobe81.execution.exchange.connection import Talk
+from kobe81.execution.exchange.connection import Gone, Talk
 from kobe81.execution.exchange.misbehave import (
     BUSY,
     BY_CLIENT_ID,
@@ -104,7 +104,7 @@ class Application:
         self.stream = Stream(self._opens, self.misbehaviour)
         self.log = deque[Entry](maxlen=LONGEST_LOG)
         self._quota = _Quota(clock, limits.requests_per_minute)
-        self._number, self._born = 0, clock.now().isoformat()
+        self._number, self._born = 0, self.clock.now().isoformat()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -116,6 +116,8 @@ class Application:
                 await send({"type": "websocket.close", "code": 1008})
             else:
                 await self.stream.serve(scope, receive, send)
+        except Gone:
+            pass  # half an order is no order
         except asyncio.CancelledError:  # the server stops, and whoever still waits hears nothing
             await talk.silent(Fault.CUT)
 

@@ -6,7 +6,6 @@ import asyncio
 import socket
 import struct
 from collections.abc import Sequence
-from http import HTTPStatus
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -18,6 +17,10 @@ RESET = struct.pack("ii", 1, 0)
 """SO_LINGER on, for 0 seconds: closing sends RST."""
 PATIENCE = 16
 """An over-long body is read up to so many times the limit and thrown away, so that its sender can hear why."""
+
+
+class Gone(Exception):  # noqa: N818  (reads as what happened)
+    """The sender hung up in the middle of a request, which therefore was none."""
 
 
 class Connection(H11Protocol):
@@ -36,10 +39,12 @@ class Talk:
         self._transport: asyncio.Transport = scope["state"]["transport"]
 
     async def body(self, most: int) -> bytes | None:
-        """The request's body; None where it is longer than `most`."""
+        """The request's body; None where it is longer than `most`. Gone where its sender went before the end of it."""
         found, length, more = bytearray(), 0, True
         while more and length <= most * PATIENCE:
             message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
             length += len(message.get("body", b""))
             found += message.get("body", b"") if length <= most else b""
             more = message.get("more_body", False)
@@ -59,7 +64,7 @@ class Talk:
     async def _raw(self, response: Response, length: int, drip: float) -> None:
         """The answer past uvicorn, which would not announce a wrong length."""
         headers = {**response.headers, "Content-Length": str(length), "Connection": "close"}
-        lines = [f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
+        lines = [f"HTTP/1.1 {response.status} ",
                  *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         self._transport.write("\r\n".join(lines).encode("latin-1"))
         size = 1 if drip else max(len(response.body), 1)

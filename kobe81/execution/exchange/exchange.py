@@ -34,16 +34,17 @@ KEY_HEADER, SECRET_HEADER = "apca-api-key-id", "apca-api-secret-key"
 class Exchange:
     """One account at a local exchange. Its methods may be called from several threads.
 
-    store: the file that keeps it; None keeps it in memory. seed: ids and partial fills follow from it. keys: the key
-    and secret that are accepted; None accepts any. DataError where the store is not one.
+    store: the file that keeps it; None keeps it in memory. seed: ids and partial fills follow from it; a store keeps
+    the one it began with. keys: the key and secret that are accepted; None accepts any. DataError where the store
+    is not one.
     """
 
     def __init__(self, quotes: QuoteSource, clock: Callable[[], datetime], *, store: Path | None = None,
                  terms: Terms = Terms(), seed: int = 0, keys: tuple[str, str] | None = None) -> None:  # noqa: B008
-        self._quotes, self._clock, self._terms, self._seed, self._keys = quotes, clock, terms, seed, keys
+        self._quotes, self._clock, self._terms, self._keys = quotes, clock, terms, keys
         self._lock, self._listeners = RLock(), list[Callable[[dict[str, Any]], None]]()
         self._store = Store(store)
-        self._open()
+        self._open(seed)
 
     def handle(self, request: Request) -> Response:
         """One REST call. A client's mistake is answered as Alpaca answers it; 500 where nothing could be written."""
@@ -71,24 +72,24 @@ class Exchange:
         with self._lock:
             self._do(lambda: self._changed(self._floor.halt, symbol, halted))
 
-    def bar(self, symbol: str, barred: bool = True) -> None:
+    def ban(self, symbol: str, banned: bool = True) -> None:
         """Make a symbol untradable: it is shown so, and new orders in it are refused. Or lift that."""
         with self._lock:
-            self._do(lambda: self._changed(self._floor.bar, symbol, barred))
+            self._do(lambda: self._changed(self._floor.ban, symbol, banned))
 
     def close(self) -> None:
         """Let go of the store's file."""
         with self._lock:
             self._store.close()
 
-    def _open(self) -> None:
+    def _open(self, seed: int) -> None:
         """Start from what the store holds, or with a new account."""
         known = self._store.load()
         if known is None:
             now = utc(self._clock())
-            known = State(at=now, opened_at=now, cash=Decimal(str(self._terms.cash)))
+            known = State(at=now, opened_at=now, cash=Decimal(str(self._terms.cash)), seed=seed)
             self._store.save(known, [], [])
-        self._floor = Floor(self._quotes, self._terms, self._seed, known)
+        self._floor = Floor(self._quotes, self._terms, known)
         orders = OrderDesk(self._floor)
         self._routes: list[Route] = [
             *orders.routes(), *AccountDesk(self._floor, orders).routes(), *MarketDesk(self._floor).routes()]
@@ -101,7 +102,7 @@ class Exchange:
             self._floor.advance(self._floor.at)
             self._keep()
         except sqlite3.Error:
-            self._open()  # what could not be kept has not happened
+            self._open(self._floor.seed)  # what could not be kept has not happened
             raise
         return response
 

@@ -29,14 +29,15 @@ class Floor:
     told: messages for the stream of trade updates that nobody has taken yet.
     """
 
-    def __init__(self, quotes: QuoteSource, terms: Terms, seed: int, state: State) -> None:
-        self.quotes, self.terms, self.seed = quotes, terms, seed
+    def __init__(self, quotes: QuoteSource, terms: Terms, state: State) -> None:
+        self.quotes, self.terms, self.seed = quotes, terms, state.seed
         self.symbols = frozenset(quotes.symbols())
         self.at, self.opened_at = state.at, state.opened_at
-        self.halted, self.barred = dict(state.halted), set(state.barred)
+        self.halted, self.banned = dict(state.halted), set(state.banned)
         self.book = Book(state.orders)
         self.account = Account(state.cash, state.activities)
         self.told: list[dict[str, Any]] = []
+        self._foreseen: dict[str, tuple[Order, datetime, Event | None]] = {}
 
     @property
     def account_id(self) -> str:
@@ -74,28 +75,34 @@ class Floor:
 
     def halt(self, symbol: str, halted: bool) -> None:
         """Stop or resume trading in a symbol; what its price does meanwhile moves no order."""
+        self._foreseen.clear()
         if halted:
             self.halted.setdefault(symbol, self.at)
         else:
             self.halted.pop(symbol, None)
 
-    def bar(self, symbol: str, barred: bool) -> None:
+    def ban(self, symbol: str, banned: bool) -> None:
         """Refuse new orders in a symbol, or take them again."""
-        (self.barred.add if barred else self.barred.discard)(symbol)
+        (self.banned.add if banned else self.banned.discard)(symbol)
 
     def facts(self) -> Facts:
         """What a store keeps besides orders and activities."""
-        return Facts(at=self.at, opened_at=self.opened_at, cash=self.account.initial, halted=self.halted,
-                     barred=tuple(sorted(self.barred)))
+        return Facts(at=self.at, opened_at=self.opened_at, cash=self.account.initial, seed=self.seed,
+                     halted=self.halted, banned=tuple(sorted(self.banned)))
 
     def _next(self, until: datetime) -> tuple[Order, Event] | None:
         """The first thing that happens to any open order; at one instant, to the oldest order first."""
-        found: list[tuple[datetime, Kind, int, Order, Event]] = []
-        for order in self.book.open():
+        coming = [(event.at, event.kind, order.seq, order, event) for order in self.book.open()
+                  if (event := self._foresee(order, until)) is not None]
+        return min(coming)[3:] if coming else None
+
+    def _foresee(self, order: Order, until: datetime) -> Event | None:
+        """The next event of one order, which stands until the order changes or later prices are known."""
+        known, seen, event = self._foreseen.get(order.id, (None, until, None))
+        if known is not order or (event is None and seen < until):
             event = next_event(order, self._legs(order, until), self.at, until)
-            if event is not None:
-                found.append((event.at, event.kind, order.seq, order, event))
-        return min(found)[3:] if found else None
+            self._foreseen[order.id] = (order, until, event)
+        return event
 
     def _legs(self, order: Order, until: datetime) -> list[Leg]:
         start = max(order.live_at, self.at)

@@ -202,10 +202,11 @@ def _check_class(ask: Ask) -> None:
 
 def _check_exits(ask: Ask) -> None:
     """A target has a limit price, a stop a stop price, and they stand on their own sides."""
-    target = ask.target and (ask.target.limit_price or ask.limit_price)
+    target = ask.target.limit_price or (ask.limit_price if ask.order_class == "oco" else None) if ask.target else None
+    stop = ask.stop.stop_price if ask.stop else None
     if ask.target and target is None:
         raise malformed("take_profit.limit_price is required")
-    if ask.stop and ask.stop.stop_price is None:
+    if ask.stop and stop is None:
         raise malformed("stop_loss.stop_price is required")
-    if ask.target and ask.stop and not (target > ask.stop.stop_price):  # type: ignore[operator]
+    if target is not None and stop is not None and not (target > stop):
         raise unprocessable("take_profit.limit_price must be > stop_loss.stop_price")

@@ -80,7 +80,7 @@ class MarketDesk:
         raise not_found(f"asset not found for {symbol[:40]}")
 
     def _asset_view(self, symbol: str) -> View:
-        return asset_view(symbol, tradable=symbol not in self._floor.barred,
+        return asset_view(symbol, tradable=symbol not in self._floor.banned,
                           marginable=self._floor.terms.multiplier > 1)
 
     def _quotes(self, request: Request, symbol: str = "") -> Response:

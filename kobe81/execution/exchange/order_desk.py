@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kobe81.core.money import ZERO
 from kobe81.execution.exchange.admission import admit, check_funds, check_name, check_stop, first_chance, reserve
 from kobe81.execution.exchange.book import is_head
 from kobe81.execution.exchange.chance import identifier
@@ -134,7 +135,7 @@ class OrderDesk:
         new = old.but(
             **changes, seq=seq, id=identifier(floor.seed, "order", seq), replaces=old.id, time_in_force=force,
             client_order_id=body.name("client_order_id") or identifier(floor.seed, "client", seq),
-            qty=qty or old.leaves, filled_qty=old.filled_qty * 0, filled_value=old.filled_value * 0, fills=0,
+            qty=qty or old.leaves, filled_qty=ZERO, filled_value=ZERO, fills=0,
             status=old.status if old.status is Status.HELD else waits, submitted_at=floor.at, updated_at=floor.at,
             live_at=first_chance(floor, session, force), expires_at=session.closes if force == "day" else None)
         return new.but(reserve=reserve(floor, new))

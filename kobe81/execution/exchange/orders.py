@@ -83,7 +83,7 @@ class Order(Struct, frozen=True, kw_only=True):
 
     def but(self, **changes: object) -> Order:
         """The order with these fields changed."""
-        return structs.replace(self, **changes)  # type: ignore[arg-type]
+        return structs.replace(self, **changes)
 
     @property
     def open(self) -> bool:

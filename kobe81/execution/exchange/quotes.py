@@ -16,6 +16,7 @@ from kobe81.execution.exchange.terms import HALF_SPREAD_BPS
 
 CALENDAR = "XNYS"
 PRINT = Decimal("0.0001")
+REMEMBERED = 4096
 _HAIR = Decimal("1e-10")
 """What multiplying and dividing by the spread may leave behind, and no tick is made of."""
 
@@ -99,6 +100,7 @@ class BarQuotes:
         self._bars = bars
         self._position = {symbol: i for i, symbol in enumerate(bars.symbols)}
         self._half_spread = decimal(half_spread_bps) / 10_000
+        self._paths: dict[int, list[Leg]] = {}
 
     def symbols(self) -> Sequence[str]:
         return self._bars.symbols
@@ -128,6 +130,14 @@ class BarQuotes:
         return range(*(int(begin + i) for i in np.searchsorted(self._bars.date[begin:end], days)))
 
     def _legs(self, row: int) -> list[Leg]:
+        """The row's path; the latest rows asked for are remembered."""
+        if row not in self._paths:
+            if len(self._paths) >= REMEMBERED:
+                self._paths.clear()
+            self._paths[row] = self._path(row)
+        return self._paths[row]
+
+    def _path(self, row: int) -> list[Leg]:
         """The row's session in three legs; none where the calendar knows no session that day."""
         day = hours(CALENDAR, _day(int(self._bars.date[row])))
         if day is None:
@@ -136,7 +146,7 @@ class BarQuotes:
         times = (day[0], day[0] + third, day[0] + 2 * third, day[1])
         prices = [decimal(getattr(self._bars, name)[row]) for name in ("open", "low", "high", "close")]
         size = max(100, int(self._bars.volume[row] / 1000) // 100 * 100)
-        return [Leg(*times[i : i + 2], *prices[i : i + 2], self._half_spread, size) for i in range(3)]
+        return [Leg(times[i], times[i + 1], prices[i], prices[i + 1], self._half_spread, size) for i in range(3)]
 
     def _bar(self, row: int, at: datetime) -> Iterator[DayBar]:
         legs = self._legs(row)

@@ -12,7 +12,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from threading import Event
 from typing import Any
 
@@ -97,7 +97,7 @@ class ExchangeServer:
 
     def _publish(self, update: dict[str, Any]) -> None:
         """Called by the exchange, in whichever thread it happens to be."""
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop is closed, and nobody listens any more
             self._loop.call_soon_threadsafe(self._application.stream.publish, update)
 
     def _drop(self) -> None:

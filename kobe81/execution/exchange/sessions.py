@@ -24,8 +24,9 @@ class Session(NamedTuple):
 
 
 def sessions(first: date, last: date) -> list[Session]:
-    """The sessions dated first..last, ascending."""
-    days = calendar.sessions(CALENDAR, first, last)
+    """The sessions dated first..last, ascending, as far as the calendar knows."""
+    first, last = max(first, calendar.FIRST_DAY), min(last, calendar.LAST_DAY)
+    days = calendar.sessions(CALENDAR, first, last) if first <= last else []
     return [Session(day, *times) for day in days if (times := calendar.hours(CALENDAR, day)) is not None]
 
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -27,14 +28,16 @@ CREATE TABLE IF NOT EXISTS activities (seq INTEGER PRIMARY KEY, value BLOB NOT N
 class Facts(Struct, frozen=True, kw_only=True):
     """What is neither an order nor an activity.
 
-    at: matched up to here. halted: symbols without trading, since when. barred: symbols nobody may trade.
+    at: matched up to here. halted: symbols without trading, since when. banned: symbols nobody may trade.
+    seed: what ids and luck were made from when the account was opened.
     """
 
     at: datetime
     opened_at: datetime
     cash: Decimal
+    seed: int
     halted: dict[str, datetime] = {}
-    barred: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
 
 
 class State(Facts, frozen=True, kw_only=True):
@@ -94,6 +97,6 @@ class Store:
                             "give another file")
         self._db.executescript(_TABLES + f"PRAGMA user_version = {VERSION};")
 
-    def _all(self, table: str, kind: type) -> tuple:  # type: ignore[type-arg]
+    def _all(self, table: str, kind: Any) -> tuple[Any, ...]:
         rows = self._db.execute(f"SELECT value FROM {table} ORDER BY seq")  # noqa: S608  (our names)
         return tuple(msgspec.json.decode(row[0], type=kind) for row in rows)

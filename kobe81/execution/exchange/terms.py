@@ -11,7 +11,7 @@ HALF_SPREAD_BPS = 5.0
 
 @dataclass(frozen=True)
 class Terms:
-    """Fixed for an account's life; only `cash` is remembered by a store, the others are given at each start."""
+    """Fixed for an account's life; a store remembers only `cash`, the others are given at each start."""
 
     cash: float = param(100_000.0, 0, 1e12, "dollars in the account when it is opened")
     half_spread_bps: float = param(HALF_SPREAD_BPS, 0, 1000, "bid and ask stand this far from the price, basis points")

@@ -89,9 +89,11 @@ def stamp(moment: datetime) -> str:
 
 
 def parse_moment(words: str) -> datetime:
-    """An instant as clients write it: RFC 3339, or a date, which is its first moment in New York."""
+    """An instant as clients write it: RFC 3339, or a date, which is its first moment in New York; from 1970 to 2100."""
     try:
-        moment = datetime.fromisoformat(words.replace(" ", "+"))
+        moment = datetime.fromisoformat(words.replace(" ", "+"))  # a plus sign that nobody escaped
     except ValueError:
         raise malformed(f"invalid timestamp: {words[:40]!r}") from None
+    if not 1970 <= moment.year <= 2100:
+        raise malformed(f"timestamp out of range: {words[:40]!r}")
     return moment.replace(tzinfo=moment.tzinfo or NEW_YORK).astimezone(UTC)

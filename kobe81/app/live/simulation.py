@@ -1,0 +1,188 @@
+"""Simulate-day: a rehearsal with everything around it that a person wants to see, and what it proves."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kobe81.app.live.parity import Parity, differences, parity
+from kobe81.app.live.rehearsal import ACCOUNT, Plan, Script, exchange_of, rehearse, run_and_die
+from kobe81.app.live.replay import Remade, replay
+from kobe81.app.live.schedule import EXCHANGE_TIME
+from kobe81.app.live.station import Places
+from kobe81.app.live.telling import Teller
+from kobe81.core.calendar import sessions as calendar_sessions
+from kobe81.core.clock import SteppedClock
+from kobe81.core.decisions import Account
+from kobe81.core.errors import KobeError, UsageError
+from kobe81.core.events import Decided, Filled, OrderMoved, Record
+from kobe81.core.ids import PREFIX
+from kobe81.core.orders import State
+from kobe81.engine.apply import replay as fold
+from kobe81.engine.book import Book
+from kobe81.execution.broker_paper import paper_broker
+from kobe81.execution.kill_switch import FileKillSwitch
+from kobe81.reports import terminal
+from kobe81.store import audit_trail, checkpoints
+from kobe81.store.journal import open_journal
+from kobe81.strategies import strategies, strategy
+
+SMALL_ACCOUNT: dict[str, Any] = {"account": ACCOUNT, "trading": {"notional": 500},
+                                 "gates": {"policy_gate": {"max_order": "600"}}}
+"""Without a config: orders of $500 under a day's budget of $1,000, so that a day shows what a limit does."""
+
+
+@dataclass
+class Outcome:
+    """What the days came to, and what of it is proven."""
+
+    book: Book
+    records: list[Record]
+    killed: bool
+    remade: list[Remade]
+    parity: Parity
+    exchange: Account
+    held: dict[str, Decimal]
+    at_broker: list[str]
+    audit: list[str]
+    checkpoint: str
+
+    @property
+    def fills(self) -> list[Filled]:
+        """All fills."""
+        return [r.event for r in self.records if isinstance(r.event, Filled)]
+
+    @property
+    def refusals(self) -> Counter[str]:
+        """How often each gate denied."""
+        return Counter(v.gate for r in self.records if isinstance(r.event, Decided)
+                       for c in r.event.decision.considered for v in c.refusals)
+
+    @property
+    def proofs(self) -> dict[str, tuple[bool, str]]:
+        """What was checked: whether it holds, and in words."""
+        sent = {r.event.order for r in self.records if isinstance(r.event, OrderMoved) and r.event.state is State.SENT}
+        twice = len(self.at_broker) - len(set(self.at_broker))
+        positions = {s: p.qty for s, p in self.book.positions.items()}
+        same = sum(r.same for r in self.remade)
+        unexplained = sum(not d.explained for d in self.parity.differences)
+        return {
+            "no order twice": (not twice and set(self.at_broker) <= sent,
+                               f"{len(sent)} orders sent, {len(self.at_broker)} at the exchange, {twice} twice"),
+            "books": (self.book.cash == self.exchange.cash and positions == self.held,
+                      f"${self.book.cash:,.2f} and {len(positions)} positions in the journal, "
+                      f"${self.exchange.cash:,.2f} and {len(self.held)} at the exchange"),
+            "replay": (same == len(self.remade), f"{same} of {len(self.remade)} decisions made again, with the same "
+                                                 f"digests"),
+            "parity": (self.parity.holds, f"{self.parity.same} trades as in the backtest, "
+                                          f"{len(self.parity.differences)} differ, {unexplained} of them unexplained"),
+            "audit": (not self.audit, f"{self.book.seq:,} records, chain and checkpoints hold" if not self.audit else
+                      "; ".join(self.audit)),
+        }
+
+
+def simulate(first: date, count: int, data: str, config: Path | None, out: Path | None, *, crash: bool,
+             quiet: bool) -> None:
+    """Run, show and prove; KobeError where a proof fails."""
+    days = calendar_sessions("XNYS", first, first + timedelta(days=10 + 2 * count))[:count]
+    if count < 1 or not days or days[0] != first:
+        raise UsageError(f"{first} is no session of the exchange, or --sessions {count} is not at least 1")
+    with ExitStack() as stack:
+        folder = _folder(out, stack)
+        made = {name: asdict(strategy(name)) for name in strategies.names()}
+        plan = Plan(folder=str(folder), bars=data, sessions=tuple(days), strategies=made, rules=SMALL_ACCOUNT)
+        outcome = _run(plan, crash=crash, quiet=quiet)
+        if quiet:
+            sys.stdout.write(msgspec.json.encode(summary(outcome)).decode() + "\n")
+        else:
+            _show(outcome)
+    failed = [f"{name}: {told}" for name, (holds, told) in outcome.proofs.items() if not holds]
+    if failed:
+        raise KobeError(f"the day is not proven: {'; '.join(failed)}")
+
+
+def _folder(out: Path | None, stack: ExitStack) -> Path:
+    if out is None:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="kobe81-")))
+    if out.exists() and any(out.iterdir()):
+        raise UsageError(f"{out} is not empty; give a new folder, so that no other journal is touched")
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return out
+
+
+def _run(plan: Plan, *, crash: bool, quiet: bool) -> Outcome:
+    folder, script = Path(plan.folder), plan.script
+    killed = crash and run_and_die(plan) == -signal.SIGKILL
+    say: Callable[[str], None] = _nothing if quiet else terminal.show
+    teller = Teller(say)
+    if killed:
+        for record in _records(folder):
+            teller(record)
+        say("          kill -9: the process is gone; the broker has an order whose answer nobody heard. Restarting.")
+    rehearse(folder, script, plan.sessions, [teller])
+    return _prove(plan, script, killed)
+
+
+def _nothing(line: str) -> None:
+    """Said to nobody."""
+
+
+def _records(folder: Path) -> list[Record]:
+    journal = open_journal(Places(folder).journal, SteppedClock(datetime(1970, 1, 1, tzinfo=UTC)))
+    try:
+        return list(journal.since(0))
+    finally:
+        journal.close()
+
+
+def _prove(plan: Plan, script: Script, killed: bool) -> Outcome:
+    """Look at everything again, from the files alone."""
+    places, records = Places(Path(plan.folder)), _records(Path(plan.folder))
+    remade = [r for session in plan.sessions for r in replay(records, session, script.bars)]
+    slippage = script.terms.half_spread_bps
+    compared = parity(records, script.bars, plan.sessions[0], plan.sessions[-1], slippage)
+    known = checkpoints.read(places.checkpoints)
+    walk = audit_trail.verify(places.audit, known)
+    with exchange_of(places.folder, script, SteppedClock(records[-1].time)) as exchange:
+        broker = paper_broker(exchange, SteppedClock(records[-1].time), FileKillSwitch(places.switch))
+        account, orders = broker.account(), broker.orders(records[0].time - timedelta(days=1))
+        held = {p.symbol: p.qty for p in broker.positions()}
+    return Outcome(fold(records), records, killed, remade, compared, account, held,
+                   [o.client for o in orders if o.client.startswith(PREFIX)], [str(f) for f in walk.findings],
+                   known[-1].line)
+
+
+def summary(outcome: Outcome) -> dict[str, Any]:
+    """The outcome as plain values."""
+    book = outcome.book
+    return {
+        "killed": outcome.killed, "sessions": [outcome.parity.first, outcome.parity.last],
+        "fills": [f.fill for f in outcome.fills], "refusals": dict(outcome.refusals.most_common()),
+        "positions": {s: p.qty for s, p in book.positions.items()}, "cash": book.cash, "equity": book.equity,
+        "parity": outcome.parity.differences, "checkpoint": outcome.checkpoint,
+        "proofs": {name: {"holds": holds, "told": told} for name, (holds, told) in outcome.proofs.items()},
+    }
+
+
+def _show(outcome: Outcome) -> None:
+    rows = [[f"{f.fill.at.astimezone(EXCHANGE_TIME):%m-%d %H:%M}", f.fill.symbol, f.fill.side, f"{f.fill.qty:f}",
+             f"{f.fill.price:.2f}"] for f in outcome.fills]
+    terminal.show("", terminal.table("Fills", ["New York", "symbol", "side", "shares", "price"], rows, left=3))
+    refused = [[gate, f"{n}"] for gate, n in outcome.refusals.most_common()]
+    terminal.show(terminal.table("Refusals by gate\nEvery candidate is asked by every gate; one no is enough.",
+                                 ["gate", "times"], refused))
+    terminal.show(*differences(outcome.parity))
+    proofs = [[("✓" if holds else "✗") + f" {name}", told] for name, (holds, told) in outcome.proofs.items()]
+    terminal.show(terminal.table("Proof", ["", ""], proofs, left=2))
+    terminal.show(f"Checkpoint of record {outcome.book.seq:,}, to be kept elsewhere: {outcome.checkpoint}")
