@@ -23,6 +23,20 @@ COMMANDS = {
     "scan": ("kobe81.app.commands.scan:scan", "The signals of the last complete bar."),
     "simulate-day": ("kobe81.app.commands.simulate_day:simulate_day",
                      "A trading day in seconds: gates, orders, a kill in the middle, and the proof."),
+    "replay": ("kobe81.app.commands.prove:replay", "Make a finished day's decisions again, and compare."),
+    "parity": ("kobe81.app.commands.prove:parity", "The same sessions through the backtest, differences explained."),
+    "run": ("kobe81.app.commands.run:run", "Trade, on paper or live, day after day."),
+    "preflight": ("kobe81.app.commands.preflight:preflight", "Whether everything is ready to trade: 17 items."),
+    "status": ("kobe81.app.commands.watch:status", "Where things stand: runner, readiness, session, budget."),
+    "positions": ("kobe81.app.commands.watch:positions", "What is held, and the stops that protect it."),
+    "orders": ("kobe81.app.commands.watch:orders", "Open orders and those of the session."),
+    "pnl": ("kobe81.app.commands.watch:pnl", "Profit and loss of finished trades, by session."),
+    "risk": ("kobe81.app.commands.watch:risk", "The risk gates' limits, and how much of them is used."),
+    "reconcile": ("kobe81.app.commands.reconcile:reconcile", "Compare book and broker, to the cent."),
+    "kill": ("kobe81.app.commands.kill:kill", "Stop all orders, now."),
+    "resume": ("kobe81.app.commands.reconcile:resume", "Let trading go on, once book and broker agree."),
+    "exchange": ("kobe81.app.commands.exchange:exchange", "A local exchange that speaks Alpaca's protocol."),
+    "health": ("kobe81.app.commands.health:health", "Serve /health, /ready and /metrics."),
     "strategies": ("kobe81.app.commands.strategies:show", "The strategies and their parameters."),
 }
 GROUPS = {
@@ -32,6 +46,21 @@ GROUPS = {
         "info": ("kobe81.app.commands.data:info", "What a set of bars holds: span, symbols, source, hash."),
         "export": ("kobe81.app.commands.data:export", "Write bars to one Parquet or CSV file."),
         "import": ("kobe81.app.commands.data:import_", "Take bars from files into the cache."),
+    }),
+    "audit": ("The audit trail: every record, chained by hashes.", {
+        "verify": ("kobe81.app.commands.audit:verify", "Check journal, audit and checkpoints, also one kept elsewhere."),
+        "export": ("kobe81.app.commands.audit:export", "Write the audit anew from the journal."),
+        "checkpoint": ("kobe81.app.commands.audit:checkpoint", "Sign what there is, in one line to keep elsewhere."),
+        "tamper-demo": ("kobe81.app.commands.audit:tamper_demo", "What each check finds, and what it cannot."),
+    }),
+    "alerts": ("What somebody must know.", {
+        "list": ("kobe81.app.commands.health:list_", "The alerts nobody has acknowledged."),
+        "ack": ("kobe81.app.commands.health:ack", "Acknowledge one."),
+    }),
+    "compliance": ("The rules in force, and the symbols nobody may buy.", {
+        "show": ("kobe81.app.commands.compliance:show", "Rules, limits and prohibited symbols."),
+        "prohibit": ("kobe81.app.commands.compliance:prohibit", "Put a symbol on the prohibited list."),
+        "allow": ("kobe81.app.commands.compliance:allow", "Take a symbol off it."),
     }),
     "universe": ("The symbols to trade.", {
         "build": ("kobe81.app.commands.universe:build", "Keep the most traded candidates with a long history."),

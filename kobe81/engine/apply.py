@@ -159,6 +159,8 @@ def _failed(book: Book, record: Record, event: e.Failed) -> Book:
 
 
 def _alerted(book: Book, record: Record, event: e.Alerted) -> Book:
+    if event.severity == "info":
+        return book
     alert = Alert(at=record.time, severity=event.severity, text=event.text)
     return replace(book, alerts={**book.alerts, event.id: alert})
 

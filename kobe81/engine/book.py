@@ -96,7 +96,7 @@ class ClosedTrade(Struct, frozen=True, kw_only=True):
 
 
 class Alert(Struct, frozen=True, kw_only=True):
-    """An alert nobody has acknowledged yet."""
+    """A warning or worse that nobody has acknowledged yet."""
 
     at: datetime
     severity: str

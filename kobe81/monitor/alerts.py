@@ -152,13 +152,23 @@ class Alerts:
 
     def tell(self, severity: Severity, text: str) -> Raised | None:
         """Send an alert through all channels; None where the same was told within the last 15 minutes."""
-        now, key = self._clock.now(), (severity, text_key(text))
+        now = self._clock.now()
+        return self._raise(Alert(id=alert_id(now, severity, text), at=now, severity=severity, text=text))
+
+    def forward(self, record: Record) -> Raised | None:
+        """Send an alert that the journal has already, under its id there; None where there is nothing to send."""
+        told = record.event
+        if not isinstance(told, e.Alerted):
+            return None
+        return self._raise(Alert(id=told.id, at=record.time, severity=told.severity, text=told.text, seq=record.seq))
+
+    def _raise(self, alert: Alert) -> Raised | None:
+        now, key = alert.at, (alert.severity, text_key(alert.text))
         self._last = {k: at for k, at in self._last.items() if at <= now < at + REPEAT_AFTER}
         if key in self._last:
             return None
         self._last[key] = now
-        alert = Alert(id=alert_id(now, severity, text), at=now, severity=severity, text=text)
-        if severity != "critical" and self._too_many(now):
+        if alert.severity != "critical" and self._too_many(now):
             return Raised(alert, held=True)
         self._sent.append(now)
         return Raised(alert, self._send(alert))

@@ -84,10 +84,10 @@ class Masker:
 
 
 def set_up(file: Path, stream: IO[str], clock: Clock, secrets: Iterable[Secret] = (),
-           level: int = logging.INFO) -> None:
+           level: int = logging.INFO, shown: int = logging.NOTSET) -> None:
     """From here on all that is logged goes to the file, in JSON, and to the stream, for people.
 
-    clock: what the lines are stamped with. secrets: the known ones.
+    clock: what the lines are stamped with. secrets: the known ones. shown: the least level that the stream shows.
     """
     masker = Masker(secrets)
     shared: list[Processor] = [
@@ -96,8 +96,9 @@ def set_up(file: Path, stream: IO[str], clock: Clock, secrets: Iterable[Secret] 
     structlog.configure(processors=[*shared, ProcessorFormatter.wrap_for_formatter],
                         logger_factory=structlog.stdlib.LoggerFactory(), wrapper_class=structlog.stdlib.BoundLogger)
     people = structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback)
-    _install([_handler(_file(file), shared, structlog.processors.JSONRenderer(_json)),
-              _handler(logging.StreamHandler(stream), shared, people)], level)
+    console = _handler(logging.StreamHandler(stream), shared, people)
+    console.setLevel(shown)
+    _install([_handler(_file(file), shared, structlog.processors.JSONRenderer(_json)), console], level)
 
 
 def _install(handlers: list[logging.Handler], level: int) -> None:

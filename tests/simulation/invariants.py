@@ -26,7 +26,7 @@ def violations(process: Process) -> list[str]:
     world, book = process.world, process.ledger.book
     records = list(process.journal.since(0))
     return [*world.problems, *_told(records, book), *one_order_each(world), *same_fills(records, world),
-            *same_account(book, world), *never_rejected(records, world), *protected(process)]
+            *same_account(book, world), *never_rejected(records, world), *protected(process), *sold_once(world)]
 
 
 def _told(records: Sequence[Record], live: Book) -> Iterator[str]:
@@ -91,3 +91,10 @@ def protected(process: Process) -> Iterator[str]:
         told = any(o.state in BLAMELESS for o in orders)
         if position.protect is not None and world.free(symbol) and not told:
             yield f"{world.free(symbol)} shares of {symbol} stand without a stop, and nothing says why"
+
+
+def sold_once(world: World) -> Iterator[str]:
+    """No share is offered twice."""
+    for symbol in world.shares:
+        if world.free(symbol) < 0:
+            yield f"open orders would sell {-world.free(symbol)} shares of {symbol} more than there are"

@@ -36,7 +36,7 @@ class Process:
     """What runs between two crashes. checkpoint: one that left the machine, where there is one."""
 
     def __init__(self, disk: Disk, world: World, clock: SteppedClock, checkpoint: Checkpoint | None = None) -> None:
-        self.clock, self.world, self.chance = clock, world, world.chance
+        self.clock, self.world, self.chance, self.ready = clock, world, world.chance, False
         self.journal = SqliteJournal(disk.connect, clock)
         if checkpoint and (found := verification.verify(self.journal, [checkpoint])):
             raise Untrusted(str(found[0]))
@@ -98,15 +98,15 @@ class Process:
     # readiness
 
     def _ready(self) -> bool:
-        book = self.ledger.book
-        return (book.reconciled_at is not None and not book.halted) or self.become_ready()
+        return (self.ready and not self.ledger.book.halted) or self.become_ready()
 
     def become_ready(self) -> bool:
         """Recover, a few times; a person lets trading go on where book and broker agree again."""
         self._note_switch()
         for _ in range(TRIES):
             try:
-                if self.manager.recover(self._bare()):
+                self.ready = self.manager.recover(self._bare())
+                if self.ready:
                     return True
                 self._look_after_halt()
             except BrokerError as error:

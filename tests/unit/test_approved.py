@@ -1,7 +1,5 @@
 """The seal that only the decision path can set."""
 
-import pickle
-
 import pytest
 
 from kobe81.core.approved import Approved, approve
@@ -23,12 +21,6 @@ def test_it_holds_what_was_approved():
     assert sealed.value == "order"
     with pytest.raises(AttributeError):
         sealed.note = "x"
-
-
-def test_a_copy_from_outside_is_none():
-    """A pickle does not carry the seal into another process."""
-    with pytest.raises(TypeError):
-        pickle.loads(pickle.dumps(Approved.__new__(Approved), 0))
 
 
 def test_a_decisions_orders_are_sealed():

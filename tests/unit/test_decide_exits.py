@@ -209,7 +209,8 @@ def test_ten_stops_a_session():
     for _ in range(10):
         (order,) = protect(journal.book, snapshot(), rules()).intents
         names.append(order.scan)
-        journal(e.Intended(intent=order), *(e.OrderMoved(order=order.id, state=s) for s in (State.SENT, State.REJECTED)))
+        journal(e.Intended(intent=order), e.OrderMoved(order=order.id, state=State.SENT),
+                e.OrderMoved(order=order.id, state=State.REJECTED))
     assert names == [f"p{n}" for n in range(10)]
     (found,) = protect(journal.book, snapshot(), rules()).considered
     assert refused(found) == {"attempts": "10 of 10 stops decided today"}

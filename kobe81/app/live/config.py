@@ -72,10 +72,10 @@ class LiveConfig(NamedTuple):
     strategies: tuple[Strategy, ...]
     decides: dict[str, Any]
     data: Mapping[str, Any]
-    broker: BrokerSettings = BrokerSettings()
-    paper: Terms = Terms()
-    alerts: AlertSettings = AlertSettings()
-    health: HealthSettings = HealthSettings()
+    broker: BrokerSettings
+    paper: Terms
+    alerts: AlertSettings
+    health: HealthSettings
 
     def rules(self, account: str, *, reduce_only: bool = False) -> Rules:
         """What the account of this number decides by."""
@@ -89,7 +89,7 @@ class LiveConfig(NamedTuple):
     def values(self) -> dict[str, dict[str, Any]]:
         """Every setting in force, by table."""
         rules = self.rules("").values
-        named = {f"strategies.{made.name}": asdict(made) for made in self.strategies}  # type: ignore[call-overload]
+        named = {f"strategies.{made.name}": asdict(made) for made in self.strategies}
         gates = {f"gates.{name}": found for name, found in rules["gates"].items() if name != "off"}
         return {
             "strategies": {"names": [made.name for made in self.strategies]}, **named, "trading": rules["trading"],
@@ -125,8 +125,8 @@ def _checked(source: Path, tables: dict[str, dict[str, Any]]) -> LiveConfig:
         health = with_values(HealthSettings(), tables["health"], "setting")
     with _naming(source, "alerts"):
         alerts = _alerts(source, tables["alerts"])
-    return LiveConfig(_strategies(source, tables["strategies"]), _decides(source, tables), _data(source, tables["data"]),
-                      broker, paper, alerts, health)
+    traders, data = _strategies(source, tables["strategies"]), _data(source, tables["data"])
+    return LiveConfig(traders, _decides(source, tables), data, broker, paper, alerts, health)
 
 
 def _strategies(source: Path, table: Mapping[str, Any]) -> tuple[Strategy, ...]:

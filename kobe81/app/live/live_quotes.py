@@ -1,4 +1,4 @@
-"""Live quotes for the exchange within: what a feed showed, look by look, as the path that orders are matched against."""
+"""Live quotes for the exchange within: what a feed showed, look by look, as the path that orders meet."""
 
 from __future__ import annotations
 

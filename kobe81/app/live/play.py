@@ -10,7 +10,7 @@ from typing import Protocol
 
 from kobe81.app.clock import SystemClock
 from kobe81.app.live.paper import STORE
-from kobe81.app.live.runner import Runner
+from kobe81.app.live.runner import NAP, Runner
 from kobe81.app.live.schedule import EXCHANGE, jobs
 from kobe81.app.live.station import Places
 from kobe81.core.bars import Bars
@@ -103,9 +103,12 @@ def play(runner: Runner, clock: PlayClock, days: Sequence[date], speed: float) -
 
 
 def _wait(runner: Runner, clock: PlayClock, moment: datetime) -> None:
-    """Work until a moment of the same day; a night is skipped."""
-    if moment - clock.now() <= LOOK_EVERY * 2:
-        runner.run(moment)
+    """Work until then; a night, and a morning before the first scan, are skipped."""
+    if moment - clock.now() > 2 * LOOK_EVERY:
+        return
+    while not runner.stopping and clock.now() < moment:
+        runner.step()
+        clock.sleep(NAP)
 
 
 def _looks(days: Sequence[date], begins: datetime) -> Iterator[datetime]:
@@ -123,7 +126,7 @@ def _of_day(session: date) -> set[datetime]:
 
 
 def _stopped(places: Places, begins: datetime) -> list[datetime]:
-    """When journal and exchange were last written. A journal that cannot be read is told by whoever opens the station."""
+    """When journal and exchange were last written. Of a journal that cannot be read, the station tells."""
     from kobe81.execution.exchange.store import Store
 
     moments = [begins]

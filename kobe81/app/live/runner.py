@@ -50,7 +50,8 @@ class Crew:
     """What a runner works with.
 
     watch: the candidates of a session. listen: told of every new record. notarise: called after each batch of orders
-    and at the end of the day, returns the line of the checkpoint. beat: says that we live.
+    and at the end of the day, returns the line of the checkpoint. beat: says that we live. acknowledge_within: how long
+    a critical alert may stand before it trips the switch.
     """
 
     ledger: Ledger
@@ -61,6 +62,7 @@ class Crew:
     listen: Callable[[Record], None] = lambda record: None
     notarise: Callable[[], str] = lambda: ""
     beat: Callable[[], None] = lambda: None
+    acknowledge_within: timedelta = ACKNOWLEDGE_WITHIN
 
 
 @dataclass
@@ -174,7 +176,8 @@ class Runner:
 
     def _mind_the_alerts(self, now: datetime) -> None:
         """A critical alert that nobody acknowledges stops trading."""
-        late = [a for a in self.book.alerts.values() if a.severity == "critical" and now - a.at >= ACKNOWLEDGE_WITHIN]
+        limit = self.crew.acknowledge_within
+        late = [a for a in self.book.alerts.values() if a.severity == "critical" and now - a.at >= limit]
         if late and not self.book.killed:
             self.crew.sight.switch.engage("runner", f"nobody acknowledged: {late[0].text}")
 

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from kobe81.app import home
-from kobe81.app.live.runner import Crew, Runner
+from kobe81.app.live.runner import ACKNOWLEDGE_WITHIN, Crew, Runner
 from kobe81.app.live.snapshots import Sight
 from kobe81.app.live.watchlist import Watchlist, watchlist
 from kobe81.core.bars import Bars
 from kobe81.core.clock import Clock
-from kobe81.core.errors import Damaged
+from kobe81.core.errors import Damaged, UsageError
 from kobe81.core.events import Record, Started
 from kobe81.core.ports import Broker, Feed, KillSwitch
 from kobe81.engine.rules import Rules
@@ -81,6 +81,7 @@ class Market:
     strategies: Sequence[Strategy]
     rules: Rules
     mode: str
+    acknowledge_within: timedelta = ACKNOWLEDGE_WITHIN
 
     @property
     def values(self) -> dict[str, Any]:
@@ -125,6 +126,7 @@ def _sound_journal(places: Places, clock: Clock) -> SqliteJournal:
 def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal, lock: LeaderLock,
             listeners: Sequence[Listener]) -> Runner:
     switch, ledger = FileKillSwitch(places.switch), Ledger(journal)
+    _check_account(places, ledger.book.account, market.rules.account)
     broker = market.broker(switch)
     notary = Notary(journal, places.checkpoints, signing_key(places.key), home.code_version(), clock)
 
@@ -140,8 +142,15 @@ def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal
         return watchlist(market.bars(), market.strategies, session)
 
     crew = Crew(ledger, OrderManager(ledger, broker, clock, market.rules), Sight(broker, market.feed, switch, clock),
-                clock, watch, listen, notarise, lock.beat)
+                clock, watch, listen, notarise, lock.beat, market.acknowledge_within)
     runner, term = Runner(crew), journal.term or 1
     runner.start(Started(run=str(uuid5(NAMESPACE_URL, f"{places.folder}#{term}")), mode=market.mode, broker=broker.name,
                          account=market.rules.account, code=home.code_version(), config=market.values, term=term))
     return runner
+
+
+def _check_account(places: Places, known: str, account: str) -> None:
+    """One journal is of one account: two would look like gains and losses of each other."""
+    if known not in {"", account}:
+        raise UsageError(f"{places.journal} is of account {known}, not of {account}; give each account a home of its "
+                         f"own ({home.VARIABLE})")

@@ -1,0 +1,3 @@
+from tests.simulation.soak import main
+
+main()
