@@ -106,6 +106,15 @@ class Market:
         found: dict[str, Any] = self.get(f"/v2/orders/{order['id']}")
         return found
 
+    def activities(self, **query: str) -> list[dict[str, Any]]:
+        """All activities, collected page by page, oldest first."""
+        found: list[dict[str, Any]] = []
+        while page := self.get("/v2/account/activities", **{"direction": "asc", **query},
+                               **({"page_token": found[-1]["id"]} if found else {})):
+            assert page[0] not in found, "a page that comes again would come for ever"
+            found += page
+        return found
+
     def fills(self) -> list[tuple[str, str, str, str]]:
         """Every execution, oldest first: time, side, quantity, price."""
         found = self.get("/v2/account/activities/FILL", direction="asc")

@@ -56,6 +56,27 @@ def settings() -> str:
                        f"{_parameters(parameters(owner))}" for section, owner in (("account", Account), ("plan", Plan)))
 
 
+def gates() -> str:
+    """Every gate with what it asks and its limits."""
+    from kobe81.core.params import parameters
+    from kobe81.engine.rules import REGISTRIES
+
+    found = [(registry, name) for registry in REGISTRIES for name in registry.names()]
+    ours = [(name, c) for registry, name in found if (c := registry.load(name)).__module__.startswith("kobe81.")]
+    return "\n\n".join(f"### `{name}`\n\n{(cls.__doc__ or '').splitlines()[0]}\n\n"
+                       f"{_parameters(known) if (known := parameters(cls)) else 'It has no setting.'}" for name, cls in ours)
+
+
+def trading() -> str:
+    """The tables of a runner's configuration that are not described elsewhere."""
+    from kobe81.core.params import parameters
+    from kobe81.engine.rules import Trading
+    from kobe81.execution.exchange.terms import Terms
+
+    return "\n\n".join(f"### `[{section}]`\n\n{(owner.__doc__ or '').splitlines()[0]}\n\n"
+                       f"{_parameters(parameters(owner))}" for section, owner in (("trading", Trading), ("paper", Terms)))
+
+
 def _parameters(known: dict[str, Field[Any]]) -> str:
     rows = [(f"`{name}`", "none" if f.default is None else str(f.default).lower(), _bounds(f), f.metadata["meaning"])
             for name, f in known.items()]
@@ -130,7 +151,7 @@ def bench() -> str:
 
 COMPUTED: dict[str, Callable[[], str]] = {
     "strategies": strategies, "commands": commands, "options": options, "settings": settings, "providers": providers,
-    "fees": fees, "bench": bench, "laws": laws,
+    "fees": fees, "bench": bench, "laws": laws, "gates": gates, "trading": trading,
 }
 MEASURED: dict[str, Callable[[], str]] = {"demo": shown_by_demo}
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kobe81.app import home
+from kobe81.app.clock import SystemClock
 from kobe81.core.errors import Damaged
 from kobe81.store import audit_trail, checkpoints, verification
 from kobe81.store.checkpoints import Checkpoint, Notary
@@ -31,13 +32,13 @@ def existing_journal() -> SqliteJournal:
     if not home.journal().exists():
         raise Damaged(f"{home.journal()}: there is no journal. If there was one, look for it before anything is sent; "
                       f"to check a copy of the audit alone: kobe audit verify --file FILE")
-    return open_journal(home.journal(), home.SystemClock())
+    return open_journal(home.journal(), SystemClock())
 
 
 def notary(journal: SqliteJournal) -> Notary:
     """Who signs for this home's journal."""
     return Notary(journal, home.checkpoints(), checkpoints.signing_key(home.audit_key()), home.code_version(),
-                  home.SystemClock())
+                  SystemClock())
 
 
 def outside(given: str) -> list[Checkpoint]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -79,19 +78,6 @@ def exchange() -> Path:
 def now() -> datetime:
     """The wall clock, in UTC."""
     return datetime.now(UTC)
-
-
-class SystemClock:
-    """The machine's own clock."""
-
-    def now(self) -> datetime:
-        return now()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
 
 
 @cache

@@ -295,13 +295,18 @@ def check_length(bars: Bars, strategy: Strategy) -> None:
                         f"Give a longer span or smaller windows (--set trend=...)")
 
 
-def run_signals(bars: Bars, strategy: Strategy, account: Account, signals: Signals) -> Backtest:
-    """The backtest of signals already computed."""
+def check_defined(strategy: Strategy, signals: Signals) -> None:
+    """Raise UsageError where a signal's numbers are none."""
     defined = np.isfinite(signals.stop) & np.isfinite(signals.score) & np.isfinite(signals.entry)
     if not defined.all():
         where = int(signals.bar[np.argmin(defined)])
         raise UsageError(f"{strategy.name} gave a signal without a finite entry, stop or score at row {where}; "
                          f"mend the strategy so that undefined inputs give no signal")
+
+
+def run_signals(bars: Bars, strategy: Strategy, account: Account, signals: Signals) -> Backtest:
+    """The backtest of signals already computed."""
+    check_defined(strategy, signals)
     followed = Followed.of(bars, signals, strategy.hold, account)
     fees = fee_table(bars, account)
     chosen = select(followed, account, Windows.whole(bars), fees, count=True)

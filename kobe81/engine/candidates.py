@@ -18,11 +18,12 @@ WINDOW = 20
 
 
 def confidence(score: float) -> float | None:
-    """A score in ATRs as a number in [0, 1): score / (1 + score), so that 1.5 ATR is 0.60. None where undefined.
+    """A score in ATRs as a number in [0, 1]: 1 - 1 / (1 + score), so that 1.5 ATR is 0.60. None where undefined.
 
-    It keeps the order of the scores and says nothing about odds; a calibrated model takes its place.
+    It keeps the order of the scores, to the last bit, which score / (1 + score) does not, and says nothing about odds;
+    a calibrated model takes its place.
     """
-    return score / (1.0 + score) if score >= 0.0 else None
+    return 1.0 - 1.0 / (1.0 + score) if score >= 0.0 else None
 
 
 def candidates(bars: Bars, signals: Signals, positions: Ints, hold: int) -> list[Candidate]:

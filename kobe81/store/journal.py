@@ -23,6 +23,7 @@ from kobe81.core.errors import Damaged, DiskFull, LostLead, StoreError
 from kobe81.core.events import AnyEvent, Record, Started, decode
 from kobe81.core.hash_chain import GENESIS, link
 from kobe81.core.ports import AlreadyThere
+from kobe81.store.files import OWNER_ONLY, named, sync_folder
 from kobe81.store.migrations import expected_schema, is_current, migrate, schema
 
 PATIENCE = 5.0
@@ -194,9 +195,11 @@ class SqliteJournal:
 
 def open_journal(path: Path, clock: Clock, *, term: int | None = None, patience: float = PATIENCE) -> SqliteJournal:
     """The journal in this file, made where there is none: readable by its owner alone, in a folder likewise."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():  # never opened otherwise: closing it again would drop SQLite's locks on it
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    with named(path):
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not path.exists():  # never opened otherwise: closing it again would drop SQLite's locks on it
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
+            sync_folder(path.parent)
     return SqliteJournal(partial(_connect, path), clock, term=term, patience=patience)
 
 

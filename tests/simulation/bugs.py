@@ -170,7 +170,11 @@ def switch_read_once() -> AbstractContextManager[Any]:
 
 def no_sweep() -> AbstractContextManager[Any]:
     """A process goes on where the last one died, without asking the broker what became of it."""
+    recover = OrderManager.recover
+
     def at_once(self: OrderManager, bare: Snapshot) -> bool:
+        if self._ledger.book.cash is None:
+            return recover(self, bare)
         self._finish(bare, None)
         return True
 

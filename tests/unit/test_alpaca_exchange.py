@@ -119,7 +119,7 @@ def test_an_order_can_be_taken_back_once(trading, market):
 def test_halted_unknown_and_closed_are_told(trading, market):
     """Before an order is wasted on them."""
     assert trading.tradable("ACME") == ""
-    market.exchange.bar("ACME")
+    market.exchange.ban("ACME")
     assert "not tradable" in trading.tradable("ACME")
     assert "unknown" in trading.tradable("NOSUCH")
     assert trading.market_open()

@@ -148,7 +148,7 @@ def test_confidence_of_a_score(score, expected):
 
 # what the path does by itself
 
-LOSER = {d: (10.0, 10.0, 10.0, 10.0) for d in range(18_270, 18_280)} | {18_272: (10.0, 10.0, 8.0, 8.0)}
+LOSER = dict.fromkeys(range(18270, 18280), (10.0, 10.0, 10.0, 10.0)) | {18_272: (10.0, 10.0, 8.0, 8.0)}
 RULE = Given(5, (0, 2, 4), (9.0, 7.0, 7.0), (np.nan,) * 3, (2.0, 2.0, 2.0))
 FREE = Account(slippage_bps=0.0, costs="none")
 

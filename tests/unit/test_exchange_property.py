@@ -99,10 +99,7 @@ class Trading(RuleBasedStateMachine):
 
     @invariant()
     def the_books_add_up(self) -> None:
-        activities, token = list[dict[str, Any]](), {}
-        while page := self.market.get("/v2/account/activities", direction="asc", **token):
-            activities += page
-            token = {"page_token": page[-1]["id"]}
+        activities = self.market.activities()
         cash, shares = fold(activities, "20000")
         positions = self.market.get("/v2/positions")
         assert Decimal(self.market.get("/v2/account")["cash"]) == cash
@@ -135,4 +132,4 @@ class Trading(RuleBasedStateMachine):
 
 
 TestTrading = Trading.TestCase
-TestTrading.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestTrading.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)

@@ -115,8 +115,7 @@ def test_many_threads_make_one_history(store: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    cash, shares = fold(market.get("/v2/account/activities", page_size="100")
-                        + market.get("/v2/account/activities", direction="asc")[:60])
+    cash, shares = fold(market.activities())
     assert (cash, shares["ACME"], market.cash) == (market.cash, 160, 100_000 - 160 * 100.1)
 
 
@@ -149,10 +148,7 @@ def test_what_was_answered_survives_a_kill(store: Path, answers: int) -> None:
     market = Market("04 14:30", PLAIN, store)
     for name, filled in told:
         assert market.get("/v2/orders:by_client_order_id", client_order_id=name)["filled_qty"] == filled
-    activities, token = list[dict[str, Any]](), {}
-    while page := market.get("/v2/account/activities", direction="asc", **token):
-        activities += page
-        token = {"page_token": page[-1]["id"]}
+    activities = market.activities()
     assert fold(activities)[0] == market.cash
     assert len({activity["id"] for activity in activities}) == len(activities)
 

@@ -234,7 +234,7 @@ def test_what_append_returns_is_what_a_reader_gets(path):
 
 def test_eight_processes_open_and_write_at_once(path):
     """A journal that nobody has made yet: one schema, 8 x 20 records, one chain, each key once."""
-    code = ("import sys\nfrom pathlib import Path\nfrom kobe81.app.home import SystemClock\n"
+    code = ("import sys\nfrom pathlib import Path\nfrom kobe81.app.clock import SystemClock\n"
             "from kobe81.core.events import Failed\nfrom kobe81.store.journal import open_journal\n"
             "j = open_journal(Path(sys.argv[1]), SystemClock(), patience=30)\n"
             "for n in range(20): j.append(Failed(source='api', note='x'), keys=[f'{sys.argv[2]} {n}'])\n")

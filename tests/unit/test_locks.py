@@ -18,7 +18,7 @@ RACES, RUNNERS = 50, 8
 RUNNER = """
 import sys
 from pathlib import Path
-from kobe81.app.home import SystemClock
+from kobe81.app.clock import SystemClock
 from kobe81.core.errors import StoreError
 from kobe81.store.locks import LeaderLock
 for line in sys.stdin:

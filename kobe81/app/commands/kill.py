@@ -34,6 +34,7 @@ def kill(*, reason: str = "no reason given") -> None:
 def _record(by: str, reason: str) -> list[str]:
     """Tell the journal; what stays open."""
     from kobe81.app import home
+    from kobe81.app.clock import SystemClock
     from kobe81.core.errors import StoreError
     from kobe81.core.events import Adjusted, Filled, Intended, Killed, OrderMoved, SessionOpened
     from kobe81.engine.apply import replay
@@ -41,7 +42,7 @@ def _record(by: str, reason: str) -> list[str]:
 
     if not home.journal().exists():
         return ["There is no journal here, so nothing of ours is open."]
-    journal, said = open_journal(home.journal(), home.SystemClock(), patience=0.2), list[str]()
+    journal, said = open_journal(home.journal(), SystemClock(), patience=0.2), list[str]()
     try:
         journal.append(Killed(by=by, reason=reason))
     except StoreError as error:

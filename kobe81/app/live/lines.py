@@ -37,7 +37,8 @@ def _job(event: e.JobDone) -> str:
 def _decided(event: e.Decided) -> str:
     decision = event.decision
     told = f"{len(decision.considered)} considered, {len(decision.intents)} orders"
-    return f"scan {decision.scan:<4} {told}{_refusals(decision)}"
+    name = f"scan {decision.scan}" if decision.scan.isdecimal() else decision.scan
+    return f"{name:<9} {told}{_refusals(decision)}"
 
 
 def _refusals(decision: Decision) -> str:

@@ -126,7 +126,7 @@ def _sound_journal(places: Places, clock: Clock) -> SqliteJournal:
 def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal, lock: LeaderLock,
             listeners: Sequence[Listener]) -> Runner:
     switch, ledger = FileKillSwitch(places.switch), Ledger(journal)
-    _check_account(places, ledger.book.account, market.rules.account)
+    _check_account(places, journal, market.rules.account)
     broker = market.broker(switch)
     notary = Notary(journal, places.checkpoints, signing_key(places.key), home.code_version(), clock)
 
@@ -149,8 +149,9 @@ def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal
     return runner
 
 
-def _check_account(places: Places, known: str, account: str) -> None:
+def _check_account(places: Places, journal: SqliteJournal, account: str) -> None:
     """One journal is of one account: two would look like gains and losses of each other."""
-    if known not in {"", account}:
+    known = next((r.event.account for r in journal.since(0) if isinstance(r.event, Started)), account)
+    if known != account:
         raise UsageError(f"{places.journal} is of account {known}, not of {account}; give each account a home of its "
                          f"own ({home.VARIABLE})")

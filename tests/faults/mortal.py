@@ -1,0 +1,79 @@
+"""`python mortal.py STEPS ARGUMENT...`: kobe with these arguments, which kills itself at the so many-th step.
+
+A step is the moment before or after something becomes durable or is sent: an append to the journal, a change of the
+exchange's file, an order or a cancellation. STEPS is a list, as 17,3,40: one life after the other, each a process of
+its own, until one ends by itself; the last line of standard output says how many were killed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import cache, wraps
+from typing import Any
+
+from kobe81.app import opening
+from kobe81.app.cli import main
+from kobe81.execution.exchange.exchange import Exchange
+from kobe81.execution.exchange.store import Store
+from kobe81.store.journal import SqliteJournal
+
+
+class Fate:
+    """Counts steps, and ends the process for good at the last."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    def step(self) -> None:
+        self._left -= 1
+        if self._left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, owner: type, name: str, counts: Callable[..., bool] = lambda *_: True) -> None:
+        """Have a step before and after each call of a method that counts."""
+        inner = getattr(owner, name)
+
+        @wraps(inner)
+        def call(*arguments: Any, **named: Any) -> Any:
+            counted = counts(*arguments)
+            if counted:
+                self.step()
+            try:
+                return inner(*arguments, **named)
+            finally:
+                if counted:
+                    self.step()
+
+        setattr(owner, name, call)
+
+
+def live(steps: int, arguments: list[str]) -> None:
+    """One life."""
+    fate = Fate(steps)
+    fate.around(SqliteJournal, "append")
+    fate.around(Store, "save")
+    fate.around(Exchange, "handle", lambda exchange, request: request.method != "GET")
+    main(arguments)
+
+
+def lives(steps: list[int], arguments: list[str]) -> tuple[int, int]:
+    """How many lives were killed, and the exit code of the last."""
+    opening.open_market = cache(opening.open_market)
+    for killed, last in enumerate(steps):
+        child = os.fork()
+        if child == 0:
+            live(last, arguments)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code != -signal.SIGKILL:
+            return killed, code
+    return len(steps), -signal.SIGKILL
+
+
+if __name__ == "__main__":
+    from kobe81.app.live import trading  # noqa: F401  (imported once, for all lives)
+
+    sys.stdout.flush()
+    print(*lives([int(n) for n in sys.argv[1].split(",")], sys.argv[2:]))
