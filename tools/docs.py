@@ -52,8 +52,8 @@ def settings() -> str:
     from kobe81.backtest.walk_forward import Plan
     from kobe81.core.params import parameters
 
-    return "\n\n".join(f"### `[{section}]`\n\n{(owner.__doc__ or '').splitlines()[0]}\n\n"
-                       f"{_parameters(parameters(owner))}" for section, owner in (("account", Account), ("plan", Plan)))
+    owners = {"[account]": Account, "[plan]": Plan}
+    return _sections((name, owner, parameters(owner)) for name, owner in owners.items())
 
 
 def gates() -> str:
@@ -63,8 +63,7 @@ def gates() -> str:
 
     found = [(registry, name) for registry in REGISTRIES for name in registry.names()]
     ours = [(name, c) for registry, name in found if (c := registry.load(name)).__module__.startswith("kobe81.")]
-    return "\n\n".join(f"### `{name}`\n\n{(cls.__doc__ or '').splitlines()[0]}\n\n"
-                       f"{_parameters(known) if (known := parameters(cls)) else 'It has no setting.'}" for name, cls in ours)
+    return _sections((name, cls, parameters(cls)) for name, cls in ours)
 
 
 def trading() -> str:
@@ -73,8 +72,13 @@ def trading() -> str:
     from kobe81.engine.rules import Trading
     from kobe81.execution.exchange.terms import Terms
 
-    return "\n\n".join(f"### `[{section}]`\n\n{(owner.__doc__ or '').splitlines()[0]}\n\n"
-                       f"{_parameters(parameters(owner))}" for section, owner in (("trading", Trading), ("paper", Terms)))
+    owners = {"[trading]": Trading, "[paper]": Terms}
+    return _sections((name, owner, parameters(owner)) for name, owner in owners.items())
+
+
+def _sections(owners: Iterable[tuple[str, type, dict[str, Field[Any]]]]) -> str:
+    return "\n\n".join(f"### `{name}`\n\n{(owner.__doc__ or '').splitlines()[0]}\n\n"
+                       f"{_parameters(known) if known else 'It has no setting.'}" for name, owner, known in owners)
 
 
 def _parameters(known: dict[str, Field[Any]]) -> str:

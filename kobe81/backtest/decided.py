@@ -18,6 +18,7 @@ from kobe81.backtest.engine import (
     Account,
     Backtest,
     Fills,
+    check_defined,
     check_length,
     compute_signals,
     fee_table,
@@ -71,6 +72,12 @@ class _Answers:
     hold: int
     entering: list[Ints]
 
+    @classmethod
+    def of(cls, bars: Bars, strategy: Strategy, signals: Signals) -> _Answers:
+        """UsageError where a signal's numbers are none."""
+        check_defined(strategy, signals)
+        return cls(signals, strategy.hold, _arrivals(bars, signals))
+
 
 @dataclass
 class History:
@@ -95,8 +102,7 @@ class History:
     @classmethod
     def of(cls, bars: Bars, strategies: Sequence[Strategy], account: Account, rules: Rules, fees: Floats) -> History:
         """An account with its full cash and nothing else."""
-        answers = [_Answers(signals, s.hold, _arrivals(bars, signals))
-                   for s, signals in zip(strategies, compute_signals(bars, strategies), strict=True)]
+        answers = [_Answers.of(bars, s, signals) for s, signals in zip(strategies, compute_signals(bars, strategies), strict=True)]
         broker = SimBroker(bars, account.slippage_bps / 10_000.0, fees)
         run = cls(bars, answers, rules, broker, Measured.of(bars))
         run.tell(AccountOpened(account="sim", cash=decimal(account.cash)))

@@ -113,7 +113,7 @@ class Considered(Struct, frozen=True, kw_only=True):
 
 class Decision(Struct, frozen=True, kw_only=True):
     """What was decided in one scan. inputs: the digest of snapshot, book and configuration. trip: the circuit breaker's
-    reason to open now; reset: its reason to close."""
+    reason to open now; reset: its reason to close; kill: its reason to set the kill switch."""
 
     session: date
     scan: str
@@ -122,6 +122,7 @@ class Decision(Struct, frozen=True, kw_only=True):
     intents: tuple[Intent, ...]
     trip: str | None = None
     reset: str | None = None
+    kill: str | None = None
 
 
 def encode(value: Struct) -> bytes:

@@ -40,9 +40,9 @@ def decide(book: Book, snapshot: Snapshot, rules: Rules) -> Decision:
     """
     desk = _Desk(book, snapshot, rules, rules.in_force(snapshot.session), of_everything(book, snapshot, rules))
     considered = [*desk.exits(), *desk.entries()]
-    trip, reset = desk.breaker()
+    trip, reset, kill = desk.breaker()
     return Decision(session=snapshot.session, scan=snapshot.scan, inputs=inputs_digest(book, snapshot, rules),
-                    considered=tuple(considered), intents=tuple(desk.intents), trip=trip, reset=reset)
+                    considered=tuple(considered), intents=tuple(desk.intents), trip=trip, reset=reset, kill=kill)
 
 
 def approved(decision: Decision) -> tuple[Approved[Intent], ...]:
@@ -126,12 +126,12 @@ class _Desk:
         entering = {o.intent.symbol for o in self.book.orders.values() if o.open and o.intent.leg == "entry"}
         return len(entering | set(self.book.positions))
 
-    def breaker(self) -> tuple[str | None, str | None]:
-        """Why the circuit breaker opens now, why it closes."""
+    def breaker(self) -> tuple[str | None, str | None, str | None]:
+        """Why the circuit breaker opens now, why it closes, why it sets the kill switch."""
         for gate in self.gates:
             if isinstance(gate, CircuitBreaker):
-                return gate.trips(self.base), gate.resets(self.base)
-        return None, None
+                return gate.trips(self.base), gate.resets(self.base), gate.kills(self.base)
+        return None, None, None
 
     # exits
 

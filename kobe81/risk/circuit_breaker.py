@@ -94,6 +94,10 @@ class CircuitBreaker(Gate):
             return None
         return f"{seen.probes} of {self.max_probes} probes used, no limit reached"
 
+    def kills(self, seen: Circumstances) -> str | None:
+        """The losses past which not even probes are for a program to decide: the kill switch is to be set."""
+        return None if unknown(self, seen) else _reached(*self._losses(seen, self.hard_stop))
+
     @property
     def _pause(self) -> timedelta:
         return timedelta(minutes=self.pause)

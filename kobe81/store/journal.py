@@ -229,8 +229,9 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the module's own errors have none
-        raise _EXPLAINED.get(code, _failed)(str(error)) from error
+        code = getattr(error, "sqlite_errorcode", 0)  # the module's own errors have none
+        explain = _EXPLAINED.get(code) or _EXPLAINED.get(code & 0xFF, _failed)
+        raise explain(str(error)) from error
     except UnicodeDecodeError as error:  # SQLite quotes what it found, and damage need not be text
         raise _damaged(str(error)) from None
 
@@ -253,5 +254,6 @@ def _failed(text: str) -> StoreError:
                       f"disk and the permissions under KOBE_HOME")
 
 
-_EXPLAINED = {sqlite3.SQLITE_FULL: _full, sqlite3.SQLITE_CORRUPT: _damaged, sqlite3.SQLITE_NOTADB: _damaged,
-              sqlite3.SQLITE_BUSY: _locked, sqlite3.SQLITE_LOCKED: _locked}
+# A journal that is opened on a full disk cannot make its shared memory, which SQLite calls an I/O error.
+_EXPLAINED = {sqlite3.SQLITE_FULL: _full, sqlite3.SQLITE_IOERR_SHMSIZE: _full, sqlite3.SQLITE_CORRUPT: _damaged,
+              sqlite3.SQLITE_NOTADB: _damaged, sqlite3.SQLITE_BUSY: _locked, sqlite3.SQLITE_LOCKED: _locked}

@@ -11,14 +11,18 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import date
 from functools import cache, wraps
 from typing import Any
 
-from kobe81.app import opening
 from kobe81.app.cli import main
+from kobe81.app.live.schedule import jobs
+from kobe81.app.live.watchlist import watchlist
+from kobe81.data.providers.synthetic import synthetic_bars
 from kobe81.execution.exchange.exchange import Exchange
 from kobe81.execution.exchange.store import Store
 from kobe81.store.journal import SqliteJournal
+from kobe81.strategies import strategies, strategy
 
 
 class Fate:
@@ -59,9 +63,17 @@ def live(steps: int, arguments: list[str]) -> None:
     main(arguments)
 
 
+def grow_up() -> None:
+    """Have what takes a second in every process done once, before the first life begins."""
+    from kobe81.app.live import trading
+
+    trading.open_market = cache(trading.open_market)
+    watchlist(synthetic_bars(2, 260, seed=1), [strategy(name) for name in strategies.names()], date(2015, 12, 31))
+    jobs(date(2015, 12, 31))
+
+
 def lives(steps: list[int], arguments: list[str]) -> tuple[int, int]:
     """How many lives were killed, and the exit code of the last."""
-    opening.open_market = cache(opening.open_market)
     for killed, last in enumerate(steps):
         child = os.fork()
         if child == 0:
@@ -73,7 +85,5 @@ def lives(steps: list[int], arguments: list[str]) -> tuple[int, int]:
 
 
 if __name__ == "__main__":
-    from kobe81.app.live import trading  # noqa: F401  (imported once, for all lives)
-
-    sys.stdout.flush()
+    grow_up()
     print(*lives([int(n) for n in sys.argv[1].split(",")], sys.argv[2:]))

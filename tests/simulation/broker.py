@@ -161,6 +161,10 @@ class SimulatedBroker:
         """Every symbol is."""
         return ""
 
+    def market_open(self) -> bool:
+        """It always is."""
+        return True
+
     # how calls go
 
     def _ask(self, what: str) -> None:

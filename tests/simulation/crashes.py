@@ -51,7 +51,7 @@ class Points:
     """Counts the points of a life, and keeps what would survive: at all of them, or at one."""
 
     def __init__(self, life: Life, only: int | None) -> None:
-        self._life, self._only, self._last = life, only, None
+        self._life, self._only, self._last = life, only, tuple[object, ...]()
         self.count, self.kept = 0, list[Survivors]()
 
     def hit(self, at: str) -> None:

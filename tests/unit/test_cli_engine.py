@@ -58,7 +58,8 @@ def test_json_and_report_say_it_too(folder, kobe):
     """The rules in full, the refusals, the caveat; the report carries them as well."""
     words = (*DECIDE[:-1], "--set", "gates.confidence_gate.floor=0.99", "--out", "x")
     found = result(kobe(*words, "--json"))
-    assert (found["config"]["engine"], found["config"]["rules"]["gates"]["confidence_gate"]["floor"]) == ("decide", 0.99)
+    config = found["config"]
+    assert (config["engine"], config["rules"]["gates"]["confidence_gate"]["floor"]) == ("decide", 0.99)
     assert found["refusals"]["confidence_gate"] > 20
     assert [c for c in found["caveats"] if "gates on" in c]
     page = (folder / "x/report.html").read_text()
@@ -82,8 +83,9 @@ def test_a_limit_on_the_command_line(kobe, words, more):
 
 def test_the_account_sizes_unless_trading_says_otherwise(folder, kobe):
     """--notional goes into the rules; [trading] of the config file goes over it, and --set over both."""
-    (folder / "kobe.toml").write_text("[account]\nnotional = 500\nmax_positions = 3\n[trading]\nmax_positions = 4\n"
-                                      "[gates]\noff = ['order_rate']\n[gates.policy_gate]\nmax_order = 60\nmax_day = 90\n")
+    (folder / "kobe.toml").write_text(
+        "[account]\nnotional = 500\nmax_positions = 3\n[trading]\nmax_positions = 4\n"
+        "[gates]\noff = ['order_rate']\n[gates.policy_gate]\nmax_order = 60\nmax_day = 90\n")
     config = ("--config", "kobe.toml", "--json")
     rules = result(kobe(*DECIDE, *config))["config"]["rules"]
     assert (rules["trading"]["notional"], rules["trading"]["max_positions"]) == (500.0, 4)

@@ -213,6 +213,8 @@ class Runner:
             for note in snapshot.missing:
                 self._tell(Failed(source="api", note=note))
             decision = self.crew.manager.scan(snapshot)
+            if decision and decision.kill:
+                self.crew.sight.switch.engage("circuit breaker", decision.kill)
         orders = len(decision.intents) if decision else 0
         looked = len(decision.considered) if decision else 0
         self._finish(job, session, "done", f"{looked} considered, {orders} orders" if decision else
