@@ -29,7 +29,7 @@ from kobe81.engine.book import Book, Order
 from kobe81.oms.ledger import Ledger
 from kobe81.oms.order_state import ended
 
-OVERLAP = timedelta(days=2)
+OVERLAP = timedelta(days=7)
 """How far back activities and orders are asked for again: late ones are found, known ones recognised by their id."""
 
 ROUNDS = 5
