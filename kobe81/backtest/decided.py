@@ -102,7 +102,8 @@ class History:
     @classmethod
     def of(cls, bars: Bars, strategies: Sequence[Strategy], account: Account, rules: Rules, fees: Floats) -> History:
         """An account with its full cash and nothing else."""
-        answers = [_Answers.of(bars, s, signals) for s, signals in zip(strategies, compute_signals(bars, strategies), strict=True)]
+        found = zip(strategies, compute_signals(bars, strategies), strict=True)
+        answers = [_Answers.of(bars, strategy, signals) for strategy, signals in found]
         broker = SimBroker(bars, account.slippage_bps / 10_000.0, fees)
         run = cls(bars, answers, rules, broker, Measured.of(bars))
         run.tell(AccountOpened(account="sim", cash=decimal(account.cash)))

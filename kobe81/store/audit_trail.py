@@ -14,7 +14,7 @@ import msgspec
 
 from kobe81.core.errors import Damaged
 from kobe81.store.checkpoints import Checkpoint
-from kobe81.store.files import appended, named, sync_folder
+from kobe81.store.files import NOT_JSON, appended, named, sync_folder
 from kobe81.store.findings import Finding, Walk
 from kobe81.store.journal import Row, SqliteJournal
 
@@ -89,7 +89,7 @@ def _decoded_seq(text: bytes) -> int:
         return 0
     try:
         value = _decode(text[BODY])
-    except (msgspec.DecodeError, RecursionError):
+    except NOT_JSON:
         return 0
     if not isinstance(value, dict) or _encode(value) != text[BODY]:
         return 0

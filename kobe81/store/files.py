@@ -9,9 +9,13 @@ from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from kobe81.core.errors import Damaged, DiskFull, StoreError
 
 OWNER_ONLY = 0o600
+NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises for bytes that are no JSON, no text, or nested without end."""
 
 
 @contextmanager

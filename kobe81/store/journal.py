@@ -23,7 +23,7 @@ from kobe81.core.errors import Damaged, DiskFull, LostLead, StoreError
 from kobe81.core.events import AnyEvent, Record, Started, decode
 from kobe81.core.hash_chain import GENESIS, link
 from kobe81.core.ports import AlreadyThere
-from kobe81.store.files import OWNER_ONLY, named, sync_folder
+from kobe81.store.files import NOT_JSON, OWNER_ONLY, named, sync_folder
 from kobe81.store.migrations import expected_schema, is_current, migrate, schema
 
 PATIENCE = 5.0
@@ -210,7 +210,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _decoded(seq: int, body: bytes) -> Record:
     try:
         return decode(body)
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         raise _damaged(f"record {seq}: {error}") from None
 
 

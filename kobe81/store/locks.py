@@ -15,7 +15,7 @@ from msgspec import Struct
 from kobe81.core.clock import Clock
 from kobe81.core.decisions import encode
 from kobe81.core.errors import LostLead, StoreError
-from kobe81.store.files import OWNER_ONLY, named
+from kobe81.store.files import NOT_JSON, OWNER_ONLY, named
 
 ATTEMPTS, PAUSE = 5, 0.01
 """Who only looks holds the lock for a moment, so a single refusal is not yet a leader."""
@@ -110,5 +110,5 @@ def _locked(handle: int, kind: int) -> bool:
 def _words(handle: int) -> Leader | None:
     try:
         return msgspec.json.decode(os.pread(handle, 4096, 0), type=Leader)
-    except msgspec.DecodeError:
+    except NOT_JSON:
         return None

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from kobe81.core.errors import StoreError
 from kobe81.store.checkpoints import Checkpoint
-from kobe81.store.files import named
+from kobe81.store.files import NOT_JSON, named
 from kobe81.store.findings import Finding, Walk
 from kobe81.store.journal import Row, SqliteJournal
 
@@ -65,7 +65,7 @@ def _wrong(row: Row, walk: Walk) -> str:
         return "not a record: its body and hash are not bytes"
     try:
         place = _place(row.body)
-    except msgspec.DecodeError as error:
+    except NOT_JSON as error:
         return f"not a record: {error}"
     if not row.seq == place.seq == walk.size + 1:
         return f"record {place.seq:,} stands here: records were removed, added or moved"

@@ -1,8 +1,9 @@
-"""`python mortal.py STEPS ARGUMENT...`: kobe with these arguments, which kills itself at the so many-th step.
+"""`python mortal.py LIVES ARGUMENT...`: kobe with these arguments, killed again and again, until it ends by itself.
 
-A step is the moment before or after something becomes durable or is sent: an append to the journal, a change of the
-exchange's file, an order or a cancellation. STEPS is a list, as 17,3,40: one life after the other, each a process of
-its own, until one ends by itself; the last line of standard output says how many were killed.
+LIVES is a list, as 17,3,250ms: each a process of its own, which kills itself at its 17th step, or is killed after 250
+milliseconds. A step is the moment before or after something becomes durable or is sent: an append to the journal, a
+change of the exchange's file, an order or a cancellation. The last line of standard output says how many were killed,
+and the exit code of the last.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from datetime import date
 from functools import cache, wraps
@@ -72,18 +74,31 @@ def grow_up() -> None:
     jobs(date(2015, 12, 31))
 
 
-def lives(steps: list[int], arguments: list[str]) -> tuple[int, int]:
+def lives(ends: list[str], arguments: list[str]) -> tuple[int, int]:
     """How many lives were killed, and the exit code of the last."""
-    for killed, last in enumerate(steps):
+    for killed, end in enumerate(ends):
+        outside = end.endswith("ms")
+        number = int(end.removesuffix("ms"))
         child = os.fork()
         if child == 0:
-            live(last, arguments)
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            live(0 if outside else number, arguments)
+        code = killed_after(child, number) if outside else ended(child)
         if code != -signal.SIGKILL:
             return killed, code
-    return len(steps), -signal.SIGKILL
+    return len(ends), -signal.SIGKILL
+
+
+def killed_after(child: int, milliseconds: int) -> int:
+    """Its exit code, having been killed from outside unless it ended before."""
+    time.sleep(milliseconds / 1000)
+    os.kill(child, signal.SIGKILL)
+    return ended(child)
+
+
+def ended(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 if __name__ == "__main__":
     grow_up()
-    print(*lives([int(n) for n in sys.argv[1].split(",")], sys.argv[2:]))
+    print(*lives(sys.argv[1].split(","), sys.argv[2:]))

@@ -77,18 +77,11 @@ def told(do):
     return "done"
 print(told(lambda: [journal.append(noted(n)) for n in range(500)]))
 print(told(lambda: audit_trail.catch_up(journal, disk / "audit.jsonl")))
+print(told(lambda: journal_at(disk / "other.db")))
 size, sound = journal.head()[0], verify(journal)
 switch.engage("test", "the disk is full " * 1000)
 print(sound, switch.engaged() != "", (disk / "KILL_SWITCH").stat().st_size)
-journal.close()
-with (disk / "ballast").open("ab", buffering=0) as ballast:
-    try:
-        while True:
-            ballast.write(bytes(4096))
-    except OSError:
-        print(told(lambda: journal_at(disk / "journal.db")))
 (disk / "ballast").unlink()
-journal = journal_at(disk / "journal.db")
 print(journal.append(noted(1))[0].seq == size + 1, audit_trail.catch_up(journal, disk / "audit.jsonl"))
 print(audit_trail.verify(disk / "audit.jsonl").size == size + 1)
 """
@@ -104,5 +97,5 @@ def test_a_real_disk_that_is_full(tmp_path):
     done = subprocess.run(mount, capture_output=True, text=True, env=surroundings({}), timeout=60)
     if done.returncode in {1, 77} and "kobe81" not in done.stderr:
         pytest.skip(f"no disk can be mounted here: {done.stderr}")
-    assert done.stdout.splitlines() == ["No space left on device", "DiskFull", "DiskFull", "[] True 0",
-                                        "DiskFull", "True []", "True"], done.stderr
+    assert done.stdout.splitlines() == ["No space left on device", "DiskFull", "DiskFull", "DiskFull",
+                                        "[] True 0", "True []", "True"], done.stderr

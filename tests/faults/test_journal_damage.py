@@ -163,6 +163,7 @@ CHANGES = {
     "key gone": ("UPDATE records SET key = NULL WHERE seq = 3", 3, "its key is None"),
     "hash": ("UPDATE records SET hash = zeroblob(32) WHERE seq = 3", 3, "edited"),
     "type": ("UPDATE records SET body = 7 WHERE seq = 3", 3, "not a record"),
+    "no text": ("UPDATE records SET body = CAST(x'7b22e36122' AS BLOB) WHERE seq = 3", 3, "not a record"),
     "no JSON": ("UPDATE records SET body = x'7b' WHERE seq = 3", 3, "not a record"),
 }
 

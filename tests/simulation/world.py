@@ -18,6 +18,7 @@ from tests.simulation.days import CASH, END, MAX_DAY, PLAN, PRICES, START, worst
 
 TICK = Decimal("0.01")
 DONE = {"filled", "canceled", "rejected", "expired"}
+TELLS = ((0.85, "now"), (0.12, "lags"), (0.03, "late"))
 CANCELS = ((0.6, "goes"), (0.2, "fills"), (0.1, "fills a part"), (0.1, "takes long"))
 LAST_SCAN = PLAN[2].at.timetz()
 STANDS = timedelta(minutes=5)
@@ -173,7 +174,7 @@ class World:
         """Most are told at once, some later than the order counts them, a few long after the order was finished.
 
         The last kind would let a day's entries pass any budget, so it happens to none that others can follow."""
-        kind = self.chance.one_of(((0.85, "now"), (0.12, "lags"), (0.03, "late")), "told", fill.execution, fill.order)
+        kind = "now" if self.masks.calm else self.chance.one_of(TELLS, "told", fill.execution, fill.order)
         lag = timedelta(0) if kind == "now" else self.chance.seconds(0.2, 25, "lag", fill.execution, fill.order)
         late = kind == "late" and (fill.side == "sell" or fill.at.timetz() >= LAST_SCAN)
         return Execution(fill=fill, told=fill.at + lag, counted=fill.at + (lag if late else timedelta(0)))

@@ -86,10 +86,11 @@ def test_a_fill_of_an_unknown_order_halts():
     journal = opened()
     journal.fill(intent("BETA", 3, number=99), 3, 20)
     halted = "BETA: 3 shares traded by an order we do not know (k1-99)"
-    assert (journal.book.halted, journal.book.cash) == (halted, usd(99_940))
+    assert (journal.book.halted, journal.book.cash) == (halted, 99_940)
     held = journal.book.positions["BETA"]
     assert (held.qty, held.strategy, held.protect, held.hold) == (3, "", None, 0)
     journal(e.OrderAdopted(broker="b9", client="", symbol="CEDE", side="buy", qty=usd(1), note=""))
+    journal.fill(intent("DELL", 1, number=98), 1, 20)
     assert (journal.book.halted, journal.book.foreign) == (halted, {"b9": "CEDE"})
 
 
@@ -199,10 +200,11 @@ def test_losses_in_a_row():
 
 def test_failures_count_for_fifteen_minutes():
     """By source; the one exactly as old still counts."""
-    journal = opened()
+    journal, kept = opened(), []
     for minutes, source in ((0, "api"), (5, "error"), (14, "api"), (15, "error"), (16, "api")):
-        journal(e.Failed(source=source, note=""), at=NOON + minutes * MINUTE)
+        kept.append(len(journal(e.Failed(source=source, note=""), at=NOON + minutes * MINUTE).failures))
     book = journal.book
+    assert kept == [1, 2, 3, 4, 4]
     assert [at for at, _ in book.failures] == [NOON + m * MINUTE for m in (5, 14, 15, 16)]
     assert [book.failures_since(s, NOON + 5 * MINUTE) for s in ("api", "error")] == [2, 2]
     assert book.failures_since("error", NOON + 5 * MINUTE + SECOND) == 1

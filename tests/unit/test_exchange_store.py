@@ -76,6 +76,16 @@ def test_a_stop_that_should_have_triggered_during_downtime_did(store: Path) -> N
     assert everything(market) == everything(begin(None).at("07 15:00"))
 
 
+def test_what_passed_in_a_halt_stays_unseen_over_a_restart(store: Path) -> None:
+    """Halted while the price went through the stop and back: a restart after it does not look there again."""
+    market = Market(store=store)
+    market.order("buy", 10)
+    stop = market.order("sell", 10, "stop", "day", stop_price="95")
+    market.exchange.halt("ACME")
+    market.at("04 19:00").exchange.halt("ACME", halted=False)
+    assert restarted(market, store, "04 20:00").again(stop)["status"] == "new"
+
+
 def test_the_first_terms_fix_the_cash(store: Path) -> None:
     """An account's books and names cannot change by starting it with another cash or seed."""
     market = Market(store=store)

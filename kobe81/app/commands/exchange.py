@@ -164,7 +164,7 @@ def _show(url: str, terms: Terms, lines: dict[str, str]) -> None:
     stream = url.replace("http", "ws", 1) + "/stream"
     clients = {"alpaca-py": f'TradingClient("key", "secret", url_override="{url}")',
                "its stream": f'TradingStream("key", "secret", url_override="{stream}")',
-               "kobe": f"KOBE_ALPACA_URL={url} kobe run --mode paper"}
+               "kobe": f'kobe run --mode paper, with [broker] name = "alpaca", url = "{url}" in kobe.toml'}
     simulated = (f"fills at quotes {terms.half_spread_bps:g} bps on each side of a path through each day's open, low, "
                  f"high and close; {terms.partial_fill_probability:.0%} of limit orders fill in part at first; sales "
                  "pay the SEC's fee and the TAF. Orders do not move prices, and there is no money in it.")

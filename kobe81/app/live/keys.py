@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from kobe81.app.live.config import owner_only
+from kobe81.app.live.config import LiveConfig, owner_only
 from kobe81.app.options import read_toml
 from kobe81.core.errors import UsageError
 from kobe81.core.secret import Secret
@@ -14,6 +14,11 @@ from kobe81.execution.alpaca_http import Keys
 VARIABLES = (("ALPACA_API_KEY", "ALPACA_SECRET_KEY"), ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY"))
 """Both spellings are in use: ours, and that of Alpaca's own tools."""
 FILE = "alpaca.toml"
+
+
+def key_file(config: LiveConfig, folder: Path) -> Path:
+    """Where the key is, if it is in a file: where the configuration says, or in the home folder."""
+    return Path(config.broker.keys or folder / FILE).expanduser()
 
 
 def alpaca_keys(environment: Mapping[str, str], file: Path) -> Keys | None:

@@ -50,8 +50,9 @@ class Crew:
     """What a runner works with.
 
     watch: the candidates of a session. listen: told of every new record. notarise: called after each batch of orders
-    and at the end of the day, returns the line of the checkpoint. beat: says that we live. acknowledge_within: how long
-    a critical alert may stand before it trips the switch.
+    and at the end of the day, returns the line of the checkpoint. beat: says that we live. woken: whether the
+    broker hinted that something happened. acknowledge_within: how long a critical alert may stand before it trips the
+    switch.
     """
 
     ledger: Ledger
@@ -62,6 +63,7 @@ class Crew:
     listen: Callable[[Record], None] = lambda record: None
     notarise: Callable[[], str] = lambda: ""
     beat: Callable[[], None] = lambda: None
+    woken: Callable[[], bool] = lambda: False
     acknowledge_within: timedelta = ACKNOWLEDGE_WITHIN
 
 
@@ -154,6 +156,8 @@ class Runner:
 
     def _sweep_is_due(self, now: datetime, today: Sequence[Job]) -> bool:
         if self._swept is None or (not self.book.ready and now - self._swept >= ASK_AGAIN):
+            return True
+        if self.crew.woken():
             return True
         during = bool(today) and today[0].at <= now <= today[-1].at
         return during and now - self._swept >= SWEEP_EVERY

@@ -97,7 +97,7 @@ def station(places: Places, market: Market, clock: Clock, listeners: Sequence[Li
     """
     lock = LeaderLock(places.lock, clock)
     try:
-        journal = _sound_journal(places, clock)
+        journal = sound_journal(places, clock)
         try:
             journal.term = journal.last_term() + 1
             yield _runner(places, market, clock, journal, lock, listeners)
@@ -107,7 +107,7 @@ def station(places: Places, market: Market, clock: Clock, listeners: Sequence[Li
         lock.release()
 
 
-def _sound_journal(places: Places, clock: Clock) -> SqliteJournal:
+def sound_journal(places: Places, clock: Clock) -> SqliteJournal:
     """The journal, checked against its checkpoints (I11); a damaged one is copied aside, and nothing is traded."""
     known = checkpoints.read(places.checkpoints)
     if known and not places.journal.exists():

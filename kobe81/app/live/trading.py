@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from pathlib import Path
 
 from kobe81.app import home
 from kobe81.app.clock import SystemClock
@@ -15,7 +14,7 @@ from kobe81.app.live.alpaca import address, alpaca, alpaca_feed, check_agreement
 from kobe81.app.live.beside import health_beside
 from kobe81.app.live.config import AlertSettings, LiveConfig
 from kobe81.app.live.desk import killable, show, stoppable, watched
-from kobe81.app.live.keys import FILE, alpaca_keys, required
+from kobe81.app.live.keys import alpaca_keys, key_file, required
 from kobe81.app.live.paper import embedded, paper
 from kobe81.app.live.runner import Runner
 from kobe81.app.live.schedule import session_at
@@ -67,7 +66,7 @@ def trade_on_paper(config: LiveConfig, wish: Wish) -> None:
 def trade_at_alpaca(config: LiveConfig, wish: Wish) -> None:
     """Trade an account at Alpaca, after everything that must agree does."""
     clock, options = SystemClock(), config.bars("cache")
-    keys = required(_keys(config, wish), _key_file(config))
+    keys = required(_keys(config, wish), key_file(config, home.home()))
     if doubt := check_agreement(config, wish.mode, keys, wish.account):
         show(f"! {doubt}")
     open_market(options)
@@ -89,12 +88,8 @@ def _working(config: LiveConfig, wish: Wish, market: Market, clock: Clock, keys:
         yield runner
 
 
-def _key_file(config: LiveConfig) -> Path:
-    return Path(config.broker.keys or home.home() / FILE).expanduser()
-
-
 def _keys(config: LiveConfig, wish: Wish) -> Keys | None:
-    return alpaca_keys(wish.environment, _key_file(config))
+    return alpaca_keys(wish.environment, key_file(config, home.home()))
 
 
 def _warn_of_silence(bars: Bars, clock: Clock) -> None:
