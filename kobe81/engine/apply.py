@@ -11,7 +11,7 @@ from kobe81.core import events as e
 from kobe81.core.events import Record
 from kobe81.core.money import ZERO
 from kobe81.core.orders import OPEN, Fill, State, check_transition
-from kobe81.engine.book import DAY_TRADE_SESSIONS, FAILURES_COUNT, Alert, Book, ClosedTrade, Order, Position
+from kobe81.engine.book import DAY_TRADE_SESSIONS, FAILURES_COUNT, MOST_FAILURES, Alert, Book, ClosedTrade, Order, Position
 from kobe81.engine.fills import match
 
 
@@ -154,7 +154,7 @@ def _adjusted(book: Book, record: Record, event: e.Adjusted) -> Book:
 
 
 def _failed(book: Book, record: Record, event: e.Failed) -> Book:
-    recent = tuple(f for f in book.failures if f[0] >= record.time - FAILURES_COUNT)
+    recent = tuple(f for f in book.failures[1 - MOST_FAILURES:] if f[0] >= record.time - FAILURES_COUNT)
     return replace(book, failures=(*recent, (record.time, event.source)))
 
 

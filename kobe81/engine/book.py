@@ -15,6 +15,9 @@ from kobe81.engine.fills import Lot
 FAILURES_COUNT = timedelta(minutes=15)
 """How long an error or a failed call to a vendor counts (rules.md, circuit breaker)."""
 
+MOST_FAILURES = 100
+"""Failures that are remembered: more than any limit on them, so that a storm of them costs nothing."""
+
 DAY_TRADE_SESSIONS = 5
 """Sessions over which day trades are counted (FINRA 4210(f)(8)(B), until it ends)."""
 
@@ -110,7 +113,8 @@ class Book(Struct, frozen=True, kw_only=True):
     and broker last agreed. session: the latest opened. orders: the open ones, and all of this session,
     by client order id. foreign: open orders at the broker that are not ours, by the broker's id. left: the session in
     which each symbol was last left. closed: this session's finished trades. start_equity: the session's; peak: the
-    highest equity seen. failures: (when, source) of the last 15 minutes. day_trades: (session, symbol) of the last
+    highest equity seen. failures: (when, source) of the last 15 minutes, the
+    latest hundred. day_trades: (session, symbol) of the last
     five sessions. tripped_at, probes: the circuit breaker; losses_in_row
     begins anew when it opens. halted, killed: why, "" where not. jobs: this session's,
     with their outcomes. scans: the seq of each scan's decision.

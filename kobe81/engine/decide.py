@@ -87,6 +87,18 @@ def withdrawals(book: Book, snapshot: Snapshot) -> tuple[Order, ...]:
     return tuple(o for symbol in due for o in book.open_orders(symbol) if o.intent.leg == "stop")
 
 
+def surplus_stops(book: Book) -> tuple[Order, ...]:
+    """Open stops for more shares than are held, as a late fill or a sale by hand leaves them: to be cancelled."""
+    stops = sorted((o for o in book.orders.values() if o.open and o.intent.leg == "stop"), key=lambda o: o.intent.id)
+    left = {symbol: p.qty for symbol, p in book.positions.items()}
+    found = []
+    for stop in stops:
+        left[stop.intent.symbol] = left.get(stop.intent.symbol, ZERO) - (stop.intent.qty - stop.filled)
+        if left[stop.intent.symbol] < 0:
+            found.append(stop)
+    return tuple(found)
+
+
 def bare(book: Book, position: Position) -> int:
     """Shares of a position that no open order would sell."""
     covered = sum(o.intent.qty - o.filled for o in book.open_orders(position.symbol) if o.intent.side == "sell")

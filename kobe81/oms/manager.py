@@ -10,7 +10,8 @@ from kobe81.core.decisions import Decision, Snapshot
 from kobe81.core.events import Failed, Scanned
 from kobe81.core.orders import Intent
 from kobe81.core.ports import Broker, BrokerError
-from kobe81.engine.decide import decide, needs_stop, protect, unfound_stops, withdrawals
+from kobe81.engine.book import Order
+from kobe81.engine.decide import decide, needs_stop, protect, surplus_stops, unfound_stops, withdrawals
 from kobe81.engine.rules import Rules
 from kobe81.oms.ledger import Ledger
 from kobe81.oms.outbox import Outbox
@@ -37,6 +38,7 @@ class OrderManager:
         """
         if not self.reconciler.sweep():
             return False
+        self._cancel(surplus_stops(self._ledger.book))
         for order in unfound_stops(self._ledger.book, self._clock.now()):
             self.outbox.send_again(order)
         before = self._ledger.book.seq
@@ -69,10 +71,13 @@ class OrderManager:
 
         A stop may fill while it is being cancelled; then there is nothing left to sell, and the decision sees that.
         """
-        stops = [o for o in withdrawals(self._ledger.book, snapshot) if o.broker]
-        for stop in stops:
+        self._cancel(withdrawals(self._ledger.book, snapshot))
+
+    def _cancel(self, stops: Sequence[Order]) -> None:
+        known = [stop for stop in stops if stop.broker]
+        for stop in known:
             self._asked(partial(self._broker.cancel, stop.broker))
-        self._settle([stop.intent for stop in stops])
+        self._settle([stop.intent for stop in known])
 
     def _settle(self, orders: Sequence[Intent]) -> None:
         """Wait, within reason, until these orders cannot change any more. What stays open, the next sweep looks at."""

@@ -12,6 +12,7 @@ Source: docs/trading.md, The order path.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from kobe81.core.approved import Approved
 from kobe81.core.clock import Clock
@@ -87,9 +88,14 @@ class Outbox:
         The broker refuses an id it has, and then the order is found: there is one, whichever of the two arrived.
         """
         answer = self._broker.submit(order, reduce_only=self._reduce_only)
+        intent, cause = order.value, self._ledger.book.seq
         if isinstance(answer, Accepted):
-            found = OrderMoved(order=order.value.id, state=State.ACCEPTED, broker=answer.order.id)
-            self._ledger.tell(found, cause=self._ledger.book.seq)
+            self._ledger.tell(OrderMoved(order=intent.id, state=State.ACCEPTED, broker=answer.order.id), cause=cause)
+            return
+        bare = Alerted(id=f"bare|{intent.id}", severity="critical",
+                       text=f"{intent.symbol}: {intent.qty} shares may be without a stop: {answer.reason}")
+        with suppress(AlreadyThere):  # once for each stop
+            self._ledger.tell(bare, cause=cause, keys=(bare.id,))
 
 
 def _events(intent: Intent, answer: Answer) -> list[AnyEvent]:

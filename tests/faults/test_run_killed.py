@@ -1,6 +1,6 @@
 """The runner, killed at random moments through a simulated week: at the end both books agree to the cent.
 
-KOBE_KILLS=1000 kills so many times in each of the tests; without it, 60.
+KOBE_KILLS=1000 kills so many times in each of the tests; without it, 50.
 """
 
 import os
@@ -14,7 +14,7 @@ import pytest
 from books import Books
 
 WEEK = ("run", "--mode", "paper", "--play", "2016-10-10", "--sessions", "5", "--config")
-KILLS = int(os.environ.get("KOBE_KILLS", "60"))
+KILLS = int(os.environ.get("KOBE_KILLS", "50"))
 FOREVER = ["0"]
 """A life without a last step."""
 CONFIG = """

@@ -29,7 +29,8 @@ def stream(script):
 def authorised(line):
     """Sign the client in, as Alpaca does; what it said."""
     said = json.loads(line.recv())
-    line.send(json.dumps({"stream": "authorization", "data": {"status": "authorized", "action": "authenticate"}}).encode())
+    granted = {"status": "authorized", "action": "authenticate"}
+    line.send(json.dumps({"stream": "authorization", "data": granted}).encode())
     return said, json.loads(line.recv())
 
 

@@ -239,13 +239,13 @@ def test_one_position_a_symbol():
 
 
 def test_positions_and_open_entries_take_slots():
-    """One held and one on its way leave none of two; a symbol that is both takes one."""
+    """One held and one that may have arrived leave none of two; a symbol that is both takes one."""
     journal = opened()
     journal.buy("BETA")
-    entry = journal.order("CEDE", 7, *LIVE)
+    entry = journal.order("CEDE", 7, State.SENT, State.UNKNOWN)
     by = rules(trading={"max_positions": 2})
     assert refused(one(journal=journal, by=by)[0]) == {"slots": "0 of 2 slots free"}
-    journal(e.OrderMoved(order=entry.id, state=State.CANCELLED))
+    journal(e.OrderMoved(order=entry.id, state=State.EXPIRED))
     journal.order("BETA", 7, *LIVE)
     assert not refused(one(journal=journal, by=by)[0])
 

@@ -31,7 +31,6 @@ from kobe81.execution.exchange.wire import (
 
 PAGE = 100
 PERIODS = {"D": 1, "W": 7, "M": 30, "A": 365}
-TRADES = ("FILL",)
 
 
 class AccountDesk:
@@ -111,9 +110,8 @@ class AccountDesk:
 
     def _history(self, request: Request) -> Response:
         """The equity at the end of each session of the period, and now."""
-        floor, closed = self._floor, []
-        for session in self._period(request):
-            closed.append((session, self._equity(min(session.closes, floor.at))))
+        floor = self._floor
+        closed = [(session, self._equity(min(session.closes, floor.at))) for session in self._period(request)]
         base = closed[0][1] if closed else floor.account.initial
         gains = [equity - base for _, equity in closed]
         return reply(200, {
@@ -159,7 +157,7 @@ class AccountDesk:
 
     def _sale(self, symbol: str, request: Request) -> Ask:
         """The order that closes a position, or the part of it that the query names."""
-        qty, owned = self._floor.account.shares(symbol), self._floor.account.shares(symbol)
+        qty = owned = self._floor.account.shares(symbol)
         if request.query.get("qty"):
             qty = positive("qty", request.query["qty"])
         elif request.query.get("percentage"):

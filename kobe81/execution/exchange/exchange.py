@@ -55,7 +55,10 @@ class Exchange:
                 return reply(500, {"code": 50010000, "message": f"internal server error occurred: {error}"})
 
     def advance(self, now: datetime | None = None) -> None:
-        """Let everything happen that prices until `now` (default: the clock's) make happen."""
+        """Let everything happen that prices until `now` (default: the clock's) make happen.
+
+        sqlite3.Error where it could not be kept; then it has not happened, and may the next time.
+        """
         with self._lock:
             self._do(lambda: reply(204), now)
 

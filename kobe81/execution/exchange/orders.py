@@ -9,8 +9,7 @@ from enum import StrEnum
 from msgspec import Struct, structs
 
 from kobe81.core.money import ZERO, to_tick
-
-PRINT = Decimal("0.0001")
+from kobe81.execution.exchange.quotes import PRINT
 
 
 class Status(StrEnum):
