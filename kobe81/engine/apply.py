@@ -11,7 +11,16 @@ from kobe81.core import events as e
 from kobe81.core.events import Record
 from kobe81.core.money import ZERO
 from kobe81.core.orders import OPEN, Fill, State, check_transition
-from kobe81.engine.book import DAY_TRADE_SESSIONS, FAILURES_COUNT, MOST_FAILURES, Alert, Book, ClosedTrade, Order, Position
+from kobe81.engine.book import (
+    DAY_TRADE_SESSIONS,
+    FAILURES_COUNT,
+    MOST_FAILURES,
+    Alert,
+    Book,
+    ClosedTrade,
+    Order,
+    Position,
+)
 from kobe81.engine.fills import match
 
 

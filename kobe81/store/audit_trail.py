@@ -54,6 +54,19 @@ def catch_up(journal: SqliteJournal, path: Path) -> list[Finding]:
     return []
 
 
+def compare(journal: SqliteJournal, path: Path) -> list[Finding]:
+    """Whether every whole line of the trail is the journal's; a trail that is behind, or not there, is caught up."""
+    if not path.exists():
+        return []
+    with named(path), path.open("rb") as file:
+        rows = journal.raw(0)
+        for number, text in enumerate(file, 1):
+            row = next(rows, None)
+            if text.endswith(b"\n") and (row is None or text != line(row)):
+                return [_contradiction(journal, path, number)]
+    return []
+
+
 def export(journal: SqliteJournal, path: Path) -> int:
     """Write the whole trail to a new file; the number of records. It appears whole or not at all."""
     part = path.with_name(f".{path.name}.part")
@@ -125,4 +138,4 @@ def _contradiction(journal: SqliteJournal, path: Path, seq: int) -> Finding:
     if seq > size:
         return Finding(size + 1, f"missing: the journal ends at {size:,} and {path} has {seq:,} records; the journal "
                                  f"is an old copy, or lost its end")
-    return Finding(max(seq, 1), f"{path} does not end in what the journal says; one of them was changed")
+    return Finding(max(seq, 1), f"{path} does not say there what the journal says; one of them was changed")

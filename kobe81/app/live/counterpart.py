@@ -19,7 +19,7 @@ from kobe81.app.opening import open_market
 from kobe81.core import events as e
 from kobe81.core.clock import Clock, SteppedClock
 from kobe81.core.errors import UsageError
-from kobe81.core.events import Record, Started
+from kobe81.core.events import Started
 from kobe81.core.ports import Broker
 from kobe81.execution.alpaca_http import HttpWire
 from kobe81.execution.broker_alpaca import AlpacaBroker
@@ -35,20 +35,21 @@ BY_PEOPLE = (e.Killed, e.Lifted, e.Resumed, e.Adjusted, e.Acknowledged, e.Prohib
 
 @dataclass(frozen=True)
 class Past:
-    """What a journal says of its account. wrote: when a runner last told it something; None where none ever did."""
+    """What a journal says of its account: the last start, its record, and when a runner last wrote."""
 
     started: Started | None = None
     wrote: datetime | None = None
+    seq: int = 0
 
     @classmethod
     def of(cls, journal: SqliteJournal) -> Past:
         """Read off a journal."""
-        starts = [record for record in journal.of(Started) if isinstance(record.event, Started)]
-        if not starts:
-            return cls()
-        last = starts[-1]
-        told = [last, *(r for r in journal.since(last.seq) if not isinstance(r.event, BY_PEOPLE))]
-        return cls(_event(last), told[-1].time)
+        past = cls()
+        for record in journal.of(Started):
+            past = cls(record.event if isinstance(record.event, Started) else None, record.time, record.seq)
+        for record in journal.since(past.seq):
+            past = past if isinstance(record.event, BY_PEOPLE) else cls(past.started, record.time, past.seq)
+        return past
 
     @property
     def account(self) -> str:
@@ -67,21 +68,37 @@ class Past:
 
 
 @contextmanager
-def broker_of(config: LiveConfig, past: Past, folder: Path, environment: Mapping[str, str], mode: str,
+def broker_of(config: LiveConfig, past: Past, mode: str, folder: Path, environment: Mapping[str, str],
               books: Path | None = None) -> Iterator[Broker]:
-    """The broker of a home folder's account. mode: of an account that has no journal yet; books: where the exchange
-    within keeps its own, for one that works on a copy of them.
+    """The broker of a home folder's account. books: where the exchange within keeps its own, if not in that folder.
 
     UsageError where the configuration names another broker, or the key another account, than the journal is of.
     """
-    if past.played or config.broker.name == "paper":
-        _check_broker(config, past)
-        yield from _within(config, past, folder, environment, books or folder)
+    name = config.broker.name
+    if past.started and not past.played and past.started.broker != name:
+        raise UsageError(f"the journal is of account {past.account} at {past.started.broker}, and the configuration "
+                         f"says broker {name}; give the --config it was traded with")
+    if past.played or name == "paper":
+        with _within(config, past, folder, environment, books or folder) as broker:
+            yield broker
     else:
-        _check_broker(config, past)
-        yield _alpaca(config, past, folder, environment, past.started.mode if past.started else mode)
+        yield _alpaca(config, past, mode, folder, environment)
 
 
-def _event(record: Record) -> Started:
-    assert isinstance(record.event, Started)
-    return record.event
+@contextmanager
+def _within(config: LiveConfig, past: Past, folder: Path, environment: Mapping[str, str], books: Path
+            ) -> Iterator[Broker]:
+    keys = None if past.played else alpaca_keys(environment, key_file(config, folder))
+    live = alpaca_feed(config, keys, past.clock) if keys else None
+    bars, clock = open_market(config.bars("sample" if past.played else "cache")).bars, past.clock
+    with closing(embedded(config, bars, books, clock, live)) as exchange:
+        yield paper_broker(exchange, clock, FileKillSwitch(Places(folder).switch))
+
+
+def _alpaca(config: LiveConfig, past: Past, mode: str, folder: Path, environment: Mapping[str, str]) -> Broker:
+    file = key_file(config, folder)
+    keys, clock = required(alpaca_keys(environment, file), file), past.clock
+    check_agreement(config, mode, keys, past.account or "not known yet")
+    wire = HttpWire(address(config, mode), keys, clock)
+    open_account(wire, clock, past.account or None)
+    return AlpacaBroker(wire, clock, FileKillSwitch(Places(folder).switch))

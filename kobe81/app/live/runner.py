@@ -63,8 +63,8 @@ class Crew:
     listen: Callable[[Record], None] = lambda record: None
     notarise: Callable[[], str] = lambda: ""
     beat: Callable[[], None] = lambda: None
-    woken: Callable[[], bool] = lambda: False
     acknowledge_within: timedelta = ACKNOWLEDGE_WITHIN
+    woken: Callable[[], bool] = lambda: False
 
 
 @dataclass

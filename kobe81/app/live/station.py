@@ -29,6 +29,7 @@ from kobe81.oms.ledger import Ledger
 from kobe81.oms.manager import OrderManager
 from kobe81.store import audit_trail, checkpoints, verification
 from kobe81.store.checkpoints import Notary, signing_key
+from kobe81.store.findings import Finding
 from kobe81.store.journal import SqliteJournal, open_journal
 from kobe81.store.locks import LeaderLock
 from kobe81.strategies import Strategy
@@ -82,6 +83,7 @@ class Market:
     rules: Rules
     mode: str
     acknowledge_within: timedelta = ACKNOWLEDGE_WITHIN
+    woken: Callable[[], bool] = lambda: False
 
     @property
     def values(self) -> dict[str, Any]:
@@ -114,13 +116,18 @@ def sound_journal(places: Places, clock: Clock) -> SqliteJournal:
         raise Damaged(f"{places.journal} is gone, but {len(known)} checkpoints say that there was one. Restore it "
                       f"from a backup; nothing is traded meanwhile. See: kobe audit verify")
     journal = open_journal(places.journal, clock)
-    findings = verification.verify(journal, known)
-    if findings:
-        journal.close()
-        kept = verification.quarantine([places.journal, places.audit], places.quarantine, clock.now())
-        raise Damaged(f"{places.journal} is not what was written: {findings[0]}. Nothing is traded; copies are in "
-                      f"{kept}. See: kobe audit verify")
+    for place, findings in ((places.journal, verification.verify(journal, known)),
+                            (places.audit, audit_trail.compare(journal, places.audit))):
+        if findings:
+            journal.close()
+            raise _quarantined(places, place, findings[0], clock)
     return journal
+
+
+def _quarantined(places: Places, place: Path, finding: Finding, clock: Clock) -> Damaged:
+    kept = verification.quarantine([places.journal, places.audit], places.quarantine, clock.now())
+    return Damaged(f"{place} is not what was written: {finding}. Nothing is traded; copies are in {kept}. See: kobe "
+                   f"audit verify")
 
 
 def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal, lock: LeaderLock,
@@ -131,7 +138,8 @@ def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal
     notary = Notary(journal, places.checkpoints, signing_key(places.key), home.code_version(), clock)
 
     def notarise() -> str:
-        audit_trail.catch_up(journal, places.audit)
+        for finding in audit_trail.catch_up(journal, places.audit):
+            raise _quarantined(places, places.audit, finding, clock)
         return notary.checkpoint().line
 
     def listen(record: Record) -> None:
@@ -142,7 +150,7 @@ def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal
         return watchlist(market.bars(), market.strategies, session)
 
     crew = Crew(ledger, OrderManager(ledger, broker, clock, market.rules), Sight(broker, market.feed, switch, clock),
-                clock, watch, listen, notarise, lock.beat, market.acknowledge_within)
+                clock, watch, listen, notarise, lock.beat, market.acknowledge_within, market.woken)
     runner, term = Runner(crew), journal.term or 1
     runner.start(Started(run=str(uuid5(NAMESPACE_URL, f"{places.folder}#{term}")), mode=market.mode, broker=broker.name,
                          account=market.rules.account, code=home.code_version(), config=market.values, term=term))
