@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
 from shutil import which
 
@@ -17,11 +18,22 @@ SIZE = {"width": 1280, "height": 800}
 
 
 def shown_by_demo() -> str:
-    """The first table that the demo prints, fenced; its report's picture is written to docs/."""
+    """The first table that the demo prints, fenced."""
+    return f"```\n{verdict(_demonstration())}\n```"
+
+
+def shown_of_the_day() -> str:
+    """The trading day that the demo ends with, fenced."""
+    return f"```\n{trading_day(_demonstration())}\n```"
+
+
+@cache
+def _demonstration() -> str:
+    """What the demo prints; its report's picture is written to docs/."""
     with tempfile.TemporaryDirectory() as folder:
         shown = run_demo(Path(folder))
         photograph(Path(folder) / "demo" / "report.html", PICTURE)
-    return f"```\n{verdict(shown)}\n```"
+    return shown
 
 
 def run_demo(folder: Path) -> str:
@@ -36,6 +48,12 @@ def verdict(shown: str) -> str:
     """What is said of the sample: its figures, both equity curves, the caveat; the synthetic market comes after."""
     lines = shown.partition("\nsynthetic market")[0].splitlines()
     return "\n".join(line.rstrip() for line in lines).strip()
+
+
+def trading_day(shown: str) -> str:
+    """What is said of the day, without the checkpoint, whose signature differs each time."""
+    _, begin, rest = shown.partition("A trading day, ")
+    return (begin + rest.partition("\nCheckpoint,")[0]).strip()
 
 
 def photograph(report: Path, picture: Path) -> None:

@@ -18,7 +18,7 @@ from dataclasses import Field
 from pathlib import Path
 from typing import Any
 
-from tools.demo import shown_by_demo
+from tools.demo import shown_by_demo, shown_of_the_day
 
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"(<!-- generated:(?P<name>[^>]+?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
@@ -157,7 +157,7 @@ COMPUTED: dict[str, Callable[[], str]] = {
     "strategies": strategies, "commands": commands, "options": options, "settings": settings, "providers": providers,
     "fees": fees, "bench": bench, "laws": laws, "gates": gates, "trading": trading,
 }
-MEASURED: dict[str, Callable[[], str]] = {"demo": shown_by_demo}
+MEASURED: dict[str, Callable[[], str]] = {"demo": shown_by_demo, "day": shown_of_the_day}
 
 
 def part(name: str) -> str:

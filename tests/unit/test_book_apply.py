@@ -210,6 +210,14 @@ def test_failures_count_for_fifteen_minutes():
     assert book.failures_since("error", NOON + 5 * MINUTE + SECOND) == 1
 
 
+def test_a_storm_of_failures_is_remembered_in_part():
+    """The latest hundred, which is as far as any limit on them goes."""
+    journal = opened()
+    for source in ["error", *["api"] * 100]:
+        journal(e.Failed(source=source, note=""))
+    assert [journal.book.failures_since(s, NOON) for s in ("api", "error")] == [100, 0]
+
+
 def test_day_trades_over_five_sessions():
     """Bought and sold in one session, once a symbol; the sixth session forgets the first. A trade held overnight is
     none."""

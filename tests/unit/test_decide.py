@@ -212,11 +212,13 @@ def test_probes_are_used_up():
 
 
 def test_the_breaker_trips_and_resets_in_the_decision():
-    """Five losses in a row open it, three used probes close it; the reasons are kept."""
+    """Five losses in a row open it, ten set the kill switch, three used probes close it; the reasons are kept."""
     losing = replace(opened().book, losses_in_row=5)
     decision = decide(losing, snapshot(candidate()), rules())
     assert (decision.trip, decision.reset) == ("losses in a row 5 reached 5", None)
     assert refused(decision.considered[0]) == {"circuit_breaker": "losses in a row 5 reached 5"}
+    assert decision.kill is None
+    assert decide(replace(losing, losses_in_row=10), snapshot(), rules()).kill == "losses in a row 10 reached 10"
     probed = replace(opened().book, tripped_at=NOON - 31 * MINUTE, probes=3)
     decision = decide(probed, snapshot(), rules())
     assert (decision.trip, decision.reset) == (None, "3 of 3 probes used, no limit reached")

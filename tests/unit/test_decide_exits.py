@@ -8,7 +8,7 @@ import pytest
 
 from kobe81.core import events as e
 from kobe81.core.orders import State
-from kobe81.engine.decide import bare, decide, is_due, needs_stop, protect, withdrawals
+from kobe81.engine.decide import bare, decide, is_due, needs_stop, protect, surplus_stops, withdrawals
 from tests.engine_fixtures import (
     DAY,
     LIVE,
@@ -192,6 +192,23 @@ def test_a_stop_for_the_part_that_has_none(covered, filled, part):
     position = journal.book.positions["ACME"]
     assert (bare(journal.book, position), needs_stop(journal.book, position)) == (part, part > 0)
     assert [i.qty for i in protect(journal.book, snapshot(), rules()).intents] == ([part] if part else [])
+
+
+@pytest.mark.parametrize(("held_", "stops", "filled", "surplus"), [
+    (7, [7], 0, []), (7, [4, 3], 0, []), (7, [7, 1], 0, [1]), (7, [4, 4], 0, [1]), (0, [7], 0, [0]),
+    (7, [7], 2, []),         # a fill takes as much from both
+    (5, [7], 0, [0]),        # two were sold by hand
+])  # fmt: skip
+def test_stops_for_more_than_is_held(held_, stops, filled, surplus):
+    """Those past the shares held would sell what is not there; the earlier ones stay."""
+    journal = opened()
+    if held_:
+        journal.buy(qty=held_)
+    made = [journal.order("ACME", qty, *LIVE, side="sell", leg="stop") for qty in stops]
+    journal.order("ACME", 9, *LIVE, side="sell", leg="time")
+    if filled:
+        journal.fill(made[0], filled, 9)
+    assert [made.index(o.intent) for o in surplus_stops(journal.book)] == surplus
 
 
 def test_an_open_entry_covers_nothing():

@@ -8,14 +8,16 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from exchange_market import PLAIN, Market, fold
+from exchange_market import PLAIN, Market, fold, utc
 
 from kobe81.core.errors import DataError
+from kobe81.execution.exchange.store import Facts, Store
 from kobe81.execution.exchange.terms import Terms
 
 HERE = Path(__file__).parents[1]
@@ -110,6 +112,20 @@ def test_what_is_no_store_is_refused(store: Path, spoil: Callable[[Path], None])
     spoil(store)
     with pytest.raises(DataError, match=r"exchange\.db"):
         Market(store=store)
+
+
+def test_a_save_is_kept_whole_or_not_at_all(store: Path) -> None:
+    """Torn off between the facts and the activities, nothing of it is there."""
+    def torn() -> Iterator[Any]:
+        raise OSError("torn off")
+        yield
+
+    file = Store(store)
+    facts = Facts(at=utc("04 14:30"), opened_at=utc("04 14:30"), cash=Decimal(1), seed=0)
+    with pytest.raises(OSError, match="torn off"):
+        file.save(facts, [], torn())
+    assert file.load() is None
+    file.close()
 
 
 def test_many_threads_make_one_history(store: Path) -> None:

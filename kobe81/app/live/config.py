@@ -17,6 +17,7 @@ from kobe81.core.errors import UsageError, unknown_name
 from kobe81.core.params import check_bounds, param, with_values
 from kobe81.core.secret import Secret
 from kobe81.engine.rules import Rules
+from kobe81.execution.alpaca_http import check_address
 from kobe81.execution.exchange.terms import Terms
 from kobe81.strategies import Strategy, strategies, strategy
 
@@ -37,6 +38,8 @@ class BrokerSettings:
     def __post_init__(self) -> None:
         _one_of("broker", self.name, BROKERS)
         _one_of("feed", self.feed, FEEDS)
+        if self.url:
+            check_address(self.url)
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ def read_config(path: Path | None, default: Path) -> LiveConfig:
     given = read_toml(source) if path or default.exists() else {}
     for name, table in given.items():
         if name not in TABLES:
-            raise _in(str(source), unknown_name("table", name, TABLES))
+            raise _in(source, "", unknown_name("table", name, TABLES))
         if not isinstance(table, dict):
             raise UsageError(f"{source}: {name} = {table!r} stands outside of any table; write it under its [table]")
     return _checked(source, {name: given.get(name, {}) for name in TABLES})
@@ -165,6 +168,10 @@ def _decides(source: Path, tables: Mapping[str, Mapping[str, Any]]) -> dict[str,
 def _data(source: Path, table: Mapping[str, Any]) -> Mapping[str, Any]:
     with _naming(source, "data"):
         DataOptions().over(table)
+        if not isinstance(table.get("data", ""), str):
+            raise UsageError(f"data must be a text, as in data = \"sample\", and is {table['data']!r}")
+        if not isinstance(symbols := table.get("symbols", ""), str):
+            _texts("symbols", symbols)
         _one_of("policy", table.get("policy", POLICIES[0]), POLICIES)
     return table
 
@@ -174,6 +181,8 @@ def _alerts(source: Path, table: Mapping[str, Any]) -> AlertSettings:
     urls = _texts("urls", values.pop("urls", []))
     if urls:
         owner_only(source)
+    if not all("://" in url for url in urls):
+        raise UsageError("the alert channel *** is not a URL, as in ntfy://topic")
     made = with_values(AlertSettings(), values, "setting")
     return AlertSettings(made.acknowledge_within, tuple(map(Secret, urls)))
 
@@ -195,9 +204,8 @@ def _naming(source: Path, table: str) -> Iterator[None]:
     try:
         yield
     except UsageError as error:
-        raise _in(f"{source}: [{table}]", error) from None
+        raise _in(source, f"[{table}] ", error) from None
 
 
-def _in(place: str, error: UsageError) -> UsageError:
-    text = str(error)
-    return error if text.startswith(place.partition(":")[0]) else UsageError(f"{place} {text}")
+def _in(source: Path, table: str, error: UsageError) -> UsageError:
+    return error if str(error).startswith(f"{source}:") else UsageError(f"{source}: {table}{error}")

@@ -88,7 +88,7 @@ class Parity:
 
 def differences(found: Parity) -> list[str]:
     """What differed, for people: what was done on each side, and why."""
-    return [f"{d.session} {d.symbol} {d.what}: {d.live} live, {d.backtest} in the backtest\n    {d.why}"
+    return [f"{d.session} {d.symbol} {d.what}: {d.live} live, {d.backtest} in the backtest; {d.why}"
             for d in found.differences]
 
 
@@ -178,7 +178,7 @@ def _compare(key: tuple[date, str, str], live: Deed | None, history: Deed | None
     session, symbol, leg = key
 
     def told(what: str, why: str) -> Difference:
-        return Difference(session, symbol, f"{leg}: {what}", str(live or "–"), str(history or "–"), why)
+        return Difference(session, symbol, f"{leg} {what}", str(live or "–"), str(history or "–"), why)
 
     if live is None:
         yield told("not done live", _why_not(session, symbol, leg, [m.decision.considered for m in made

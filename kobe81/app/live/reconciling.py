@@ -11,7 +11,6 @@ from decimal import Decimal
 from kobe81.app.clock import SystemClock
 from kobe81.app.live.config import LiveConfig
 from kobe81.app.live.counterpart import Past, broker_of
-from kobe81.app.live.looking import said
 from kobe81.app.live.station import Places, sound_journal
 from kobe81.core import events as e
 from kobe81.core.events import AnyEvent, Difference, Record
@@ -104,16 +103,13 @@ def unclean(records: Sequence[Record], now: datetime) -> str:
     last, halt = last_look(records), halted_by(records)
     if last is None:
         return "the runner has not compared book and broker yet"
-    if isinstance(last.event, e.Halted) or (halt and halt.seq > last.seq):
-        return f"the runner found: {said(halt and _why(halt))}"
-    age = now - last.time
-    if not (age <= RECENT):
-        return f"the runner last found agreement at {last.time:%Y-%m-%d %H:%M:%S} UTC, more than {RECENT} ago"
+    if isinstance(last.event, e.Halted):
+        return f"the runner says that {last.event.reason}"
+    if halt and halt.seq > last.seq:
+        return "the runner has not found book and broker in agreement since the halt"
+    if not (now - last.time <= RECENT):
+        return f"the runner last found book and broker in agreement at {moment(last.time)}, which is too long ago"
     return ""
-
-
-def _why(halt: Record) -> str:
-    return halt.event.reason if isinstance(halt.event, e.Halted) else f"{type(halt.event).__name__}, record {halt.seq}"
 
 
 # going on

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import tempfile
+import textwrap
 from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,7 +21,6 @@ import msgspec
 from kobe81.app.live.parity import Parity, differences, parity
 from kobe81.app.live.rehearsal import ACCOUNT, Plan, Script, exchange_of, rehearse, run_and_die
 from kobe81.app.live.replay import Remade, replay
-from kobe81.app.live.schedule import EXCHANGE_TIME
 from kobe81.app.live.station import Places
 from kobe81.app.live.telling import Teller
 from kobe81.core.calendar import sessions as calendar_sessions
@@ -33,11 +34,12 @@ from kobe81.engine.apply import replay as fold
 from kobe81.engine.book import Book
 from kobe81.execution.broker_paper import paper_broker
 from kobe81.execution.kill_switch import FileKillSwitch
-from kobe81.reports import terminal
 from kobe81.store import audit_trail, checkpoints
 from kobe81.store.journal import open_journal
 from kobe81.strategies import strategies, strategy
 
+WIDEST, HANGING = 110, 18
+"""Columns that a line may take, and where its second line begins."""
 SMALL_ACCOUNT: dict[str, Any] = {"account": ACCOUNT, "trading": {"notional": 500},
                                  "gates": {"policy_gate": {"max_order": "600"}}}
 """Without a config: orders of $500 under a day's budget of $1,000, so that a day shows what a limit does."""
@@ -85,8 +87,8 @@ class Outcome:
                       f"${self.exchange.cash:,.2f} and {len(self.held)} at the exchange"),
             "replay": (same == len(self.remade), f"{same} of {len(self.remade)} decisions made again, with the same "
                                                  f"digests"),
-            "parity": (self.parity.holds, f"{self.parity.same} trades as in the backtest, "
-                                          f"{len(self.parity.differences)} differ, {unexplained} of them unexplained"),
+            "parity": (self.parity.holds, f"{self.parity.same} deeds exactly as in the backtest, "
+                                          f"{len(self.parity.differences)} otherwise, {unexplained} unexplained"),
             "audit": (not self.audit, f"{self.book.seq:,} records, chain and checkpoints hold" if not self.audit else
                       "; ".join(self.audit)),
         }
@@ -123,15 +125,25 @@ def _folder(out: Path | None, stack: ExitStack) -> Path:
 
 def _run(plan: Plan, *, crash: bool, quiet: bool) -> Outcome:
     folder, script = Path(plan.folder), plan.script
+    say: Callable[[str], None] = _nothing if quiet else _wrapped
+    say(f"A trading day, {plan.sessions[0]}{f' and {len(plan.sessions) - 1} more' if plan.sessions[1:] else ''}, on "
+        f"{script.bars.origin.label}")
+    say("Real runner, order path and exchange; past prices, a stepped clock, no money. New York time.\n")
     killed = crash and run_and_die(plan) == -signal.SIGKILL
-    say: Callable[[str], None] = _nothing if quiet else terminal.show
     teller = Teller(say)
     if killed:
         for record in _records(folder):
             teller(record)
-        say("          kill -9: the process is gone; the broker has an order whose answer nobody heard. Restarting.")
+        say("          kill -9: the process is gone, and nobody heard the answer to its first order; restarting")
     rehearse(folder, script, plan.sessions, [teller])
     return _prove(plan, script, killed)
+
+
+def _wrapped(line: str) -> None:
+    """Print a line, its continuation under its text."""
+    width = min(shutil.get_terminal_size().columns, WIDEST)
+    print(textwrap.fill(line, width, subsequent_indent=" " * HANGING, break_long_words=False) if line.strip() else "",
+          end="\n\n" if line.endswith("\n") else "\n")
 
 
 def _nothing(line: str) -> None:
@@ -176,13 +188,12 @@ def summary(outcome: Outcome) -> dict[str, Any]:
 
 
 def _show(outcome: Outcome) -> None:
-    rows = [[f"{f.fill.at.astimezone(EXCHANGE_TIME):%m-%d %H:%M}", f.fill.symbol, f.fill.side, f"{f.fill.qty:f}",
-             f"{f.fill.price:.2f}"] for f in outcome.fills]
-    terminal.show("", terminal.table("Fills", ["New York", "symbol", "side", "shares", "price"], rows, left=3))
-    refused = [[gate, f"{n}"] for gate, n in outcome.refusals.most_common()]
-    terminal.show(terminal.table("Refusals by gate\nEvery candidate is asked by every gate; one no is enough.",
-                                 ["gate", "times"], refused))
-    terminal.show(*differences(outcome.parity))
-    proofs = [[("✓" if holds else "✗") + f" {name}", told] for name, (holds, told) in outcome.proofs.items()]
-    terminal.show(terminal.table("Proof", ["", ""], proofs, left=2))
-    terminal.show(f"Checkpoint of record {outcome.book.seq:,}, to be kept elsewhere: {outcome.checkpoint}")
+    refused = ", ".join(f"{gate} {n}" for gate, n in outcome.refusals.most_common())
+    print()
+    _wrapped(f"Refusals by gate  {refused or 'none'}")
+    for line in differences(outcome.parity):
+        _wrapped(f"Live or backtest  {line}")
+    print()
+    for name, (holds, told) in outcome.proofs.items():
+        _wrapped(f"{'✓' if holds else '✗'} {name:<16}{told}")
+    print(f"\nCheckpoint, to be kept elsewhere:\n{outcome.checkpoint}")

@@ -56,16 +56,16 @@ def _decided(event: e.Decided) -> Iterator[str]:
         yield from (f"{c.symbol} stop placed: {c.why}" for c in orders)
         return
     yield f"scan {decision.scan}: {len(decision.considered)} considered, {len(orders)} approved"
-    yield from (f"    {_considered(c)}" for c in decision.considered)
+    yield from map(_considered, decision.considered)
 
 
 def _considered(c: Considered) -> str:
     if c.intent:
         way = "buy" if c.leg == "entry" else "sell"
-        return f"{c.symbol:<6} {way} {c.qty}, limit {c.limit}: {c.why}"
+        return f"{c.symbol:<7} {way} {c.qty}, limit {c.limit}: {c.why}"
     reasons = [f"{v.gate}: {v.reason}" for v in c.refusals]
     more = f" (and {len(reasons) - MOST_REASONS} more)" if len(reasons) > MOST_REASONS else ""
-    return f"{c.symbol:<6} refused  {'; '.join(reasons[:MOST_REASONS])}{more}"
+    return f"{c.symbol:<7} no: {'; '.join(reasons[:MOST_REASONS])}{more}"
 
 
 LINES: dict[type, Callable[[Any], list[str]]] = {
