@@ -48,7 +48,7 @@ GROUPS = {
         "import": ("kobe81.app.commands.data:import_", "Take bars from files into the cache."),
     }),
     "audit": ("The audit trail: every record, chained by hashes.", {
-        "verify": ("kobe81.app.commands.audit:verify", "Check journal, audit and checkpoints, also one kept elsewhere."),
+        "verify": ("kobe81.app.commands.audit:verify", "Check journal, audit and checkpoints, kept elsewhere too."),
         "export": ("kobe81.app.commands.audit:export", "Write the audit anew from the journal."),
         "checkpoint": ("kobe81.app.commands.audit:checkpoint", "Sign what there is, in one line to keep elsewhere."),
         "tamper-demo": ("kobe81.app.commands.audit:tamper_demo", "What each check finds, and what it cannot."),

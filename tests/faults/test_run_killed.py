@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from books import Books
+from run_books import Books
 
 WEEK = ("run", "--mode", "paper", "--play", "2016-10-10", "--sessions", "5", "--config")
 KILLS = int(os.environ.get("KOBE_KILLS", "50"))
+MORTAL = Path(__file__).parents[1] / "run_mortal.py"
 FOREVER = ["0"]
 """A life without a last step."""
 CONFIG = """
@@ -38,7 +39,7 @@ def lived(folder: Path, ends: list[str], partial: float = 0.0) -> int:
     config = folder / "kobe.toml"
     config.write_text(CONFIG.format(partial=partial))
     environment = {**os.environ, "KOBE_HOME": str(folder), "NUMBA_THREADING_LAYER": "workqueue"}
-    command = [sys.executable, str(Path(__file__).with_name("mortal.py")), ",".join(ends + FOREVER), *WEEK, str(config)]
+    command = [sys.executable, str(MORTAL), ",".join(ends + FOREVER), *WEEK, str(config)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     killed, code = done.stdout.splitlines()[-1].split()
     assert code == "0", done.stderr
@@ -54,7 +55,7 @@ def undisturbed(tmp_path_factory):
 
 
 def test_a_week_in_one_life_is_worth_killing(undisturbed):
-    """It enters, is stopped out, leaves by time, and ends with something held: every leg of the order path is walked."""
+    """It enters, is stopped out, leaves by time, and ends with something held: every leg is walked."""
     legs = {event.intent.leg for event in undisturbed.intents}
     assert legs == {"entry", "stop", "time"}
     assert any(trade.side == "sell" for trade in undisturbed.trades)

@@ -160,5 +160,6 @@ def test_a_fill_that_nothing_explains_is_a_fact_and_stops_trading(order: str, qt
     ledger, broker = _ledger(), Teller([fill, replace(fill, order="time", side="sell", execution="x99")])
     broker.told = (fill,)
     Reconciler(ledger, broker, SteppedClock(NOON)).refresh()  # type: ignore[arg-type]
-    assert (ledger.book.positions["ABC"].qty, ledger.book.cash) == (qty, _cents(CASH - qty * 1_003))
+    assert ledger.book.positions["ABC"].qty == qty
+    assert ledger.book.cash == _cents(CASH - qty * 1_003)
     assert ledger.book.halted

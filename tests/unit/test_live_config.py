@@ -106,7 +106,7 @@ def test_which_bars_is_up_to_the_caller_where_the_file_does_not_say(read):
     ("[strategies]\ndonchian = 5", r"\[strategies\] donchian = 5 is no table"),
     ("[strategies.donchan]\nlookback = 5", r"unknown strategy 'donchan'"),
     ("[strategies.donchian]\nlookbak = 5", r"\[strategies\.donchian\] .*did you mean 'lookback'\?"),
-    ("[strategies]\nnames = ['donchian']\n[strategies.ict_turtle_soup]\nlookback = 0", r"\[strategies\.ict_turtle_soup"),
+    ("[strategies]\nnames = ['donchian']\n[strategies.ict_turtle_soup]\nlookback = 0", r"\[strategies\.ict"),
     ("[data]\ndate = 1", r"\[data\] unknown data setting 'date'; did you mean 'data'\?"),
     ("[data]\nstart = 'soon'", r"\[data\] data start = 'soon' is not a date"),
     ("[data]\npolicy = 'dorp'", r"\[data\] unknown policy 'dorp'; did you mean 'drop'\?"),

@@ -83,6 +83,7 @@ def resume(*, reason: str = "", person: str | None = None, config: Path | None =
     from contextlib import closing
 
     from kobe81.app import home
+    from kobe81.app.clock import SystemClock
     from kobe81.app.live import reconciling as r
     from kobe81.app.live.counterpart import Past
     from kobe81.app.live.looking import records
@@ -99,7 +100,7 @@ def resume(*, reason: str = "", person: str | None = None, config: Path | None =
         with r.table_of(Places(home.home()), _config(config), os.environ) as table:
             _go_on(table.ledger, name, reason, "" if not r.total(table.sweep()) else "book and broker differ")
         return
-    with closing(open_journal(home.journal(), home.SystemClock())) as journal:
+    with closing(open_journal(home.journal(), SystemClock())) as journal:
         clock = Past.of(journal).clock
     with closing(open_journal(home.journal(), clock)) as journal:
         _go_on(Ledger(journal), name, reason, r.unclean(found, clock.now()))

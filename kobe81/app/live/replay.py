@@ -89,7 +89,7 @@ def replay(records: Iterable[Record], session: date, bars: Bars | None) -> list[
 
 def _signals(made: Made, bars: Bars | None) -> str:
     """How the candidates differ from what the strategies say of the same bars now."""
-    if bars is None or not made.snapshot.candidates:
+    if bars is None or not made.snapshot.entries:
         return ""
     again = watchlist(bars, made.strategies, made.snapshot.session)
     if again.bars != made.snapshot.bars:

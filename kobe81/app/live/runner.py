@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from kobe81.app.live.schedule import Job, jobs, session_at
+from kobe81.app.live.schedule import EXCHANGE, Job, jobs, session_at
 from kobe81.app.live.snapshots import Sight
 from kobe81.app.live.watchlist import Watchlist
+from kobe81.core.calendar import sessions
 from kobe81.core.clock import Clock
 from kobe81.core.decisions import Decision
 from kobe81.core.events import (
@@ -76,6 +77,7 @@ class Runner:
     _watched: Watchlist | None = None
     _heard: int = 0
     _swept: datetime | None = None
+    _agreed: bool = False
     _last_look: tuple[datetime, float] | None = field(default=None)
 
     @property
@@ -112,7 +114,7 @@ class Runner:
         self._mind_the_switch()
         self._mind_the_alerts(now)
         due = [job for job in jobs(session_at(now)) if job.at <= now]
-        if due and self._is_new(session_at(now)):
+        if due and self._is_new(session_at(now)) and self._may_ask(now):
             self._make_ready()
         for job in due:
             if self.book.session == session_at(now) and job.name not in self.book.jobs:
@@ -125,16 +127,19 @@ class Runner:
 
     def _make_ready(self) -> None:
         """Open the session where one has begun, sweep, reconcile; only then, and while nothing forbids it, ready."""
-        self._swept = self.crew.clock.now()
+        self._swept, self._agreed = self.crew.clock.now(), False
         try:
             self._open_session()
-            agreed = self.crew.manager.recover(self.crew.sight.bare(session_at(self._swept)))
+            self._agreed = self.crew.manager.recover(self.crew.sight.bare(session_at(self._swept)))
         except BrokerError as error:
             self._tell(Failed(source="api", note=str(error)))
             return self._say_ready([f"the broker does not answer: {error}"])
-        reasons = [] if agreed else [f"trading is halted: {self.book.halted}" if self.book.halted else
-                                     "book and broker disagree"]
-        return self._say_ready(reasons + ([f"killed: {self.book.killed}"] if self.book.killed else []))
+        return self._say_ready(self._forbidden() or ([] if self._agreed else ["book and broker disagree"]))
+
+    def _forbidden(self) -> list[str]:
+        """Why no order may be sent, by the book."""
+        halted = [f"trading is halted: {self.book.halted}"] if self.book.halted else []
+        return halted + ([f"killed: {self.book.killed}"] if self.book.killed else [])
 
     def _say_ready(self, reasons: Sequence[str]) -> None:
         if reasons and (self.book.ready or self.book.not_ready != tuple(reasons)):
@@ -149,13 +154,27 @@ class Runner:
         if due and self._is_new(session):
             self.crew.manager.reconciler.open_account()
             equity = self.crew.sight.broker.account().equity
+            self._tell_of_missed(session)
             self._once(SessionOpened(session=session, equity=equity), f"session|{session}")
+
+    def _tell_of_missed(self, session: date) -> None:
+        """Somebody is to know of the jobs that nobody ran since the journal's last session."""
+        last = self.book.session or session
+        missed = [f"{job.name} of {day}" for day in sessions(EXCHANGE, last, session) if day < session
+                  for job in jobs(day) if day > last or job.name not in self.book.jobs]
+        if missed:
+            more = f" and {len(missed) - 5} more" if missed[5:] else ""
+            self._alert("warning", f"nobody ran, and nobody will: {', '.join(missed[:5])}{more}")
 
     def _is_new(self, session: date) -> bool:
         return self.book.session is None or self.book.session < session
 
+    def _may_ask(self, now: datetime) -> bool:
+        """A broker that did not answer is left alone for a while."""
+        return self.book.ready or self._swept is None or now - self._swept >= ASK_AGAIN
+
     def _sweep_is_due(self, now: datetime, today: Sequence[Job]) -> bool:
-        if self._swept is None or (not self.book.ready and now - self._swept >= ASK_AGAIN):
+        if self._swept is None or (not self.book.ready and self._may_ask(now)):
             return True
         if self.crew.woken():
             return True
@@ -169,14 +188,15 @@ class Runner:
         if before and abs((now - before[0]).total_seconds() - (elapsed - before[1])) > JUMP:
             self._alert("critical", f"the clock jumped from {before[0]:%H:%M:%S} to {now:%H:%M:%S} UTC")
             self._say_ready([f"the clock jumped to {now:%Y-%m-%d %H:%M:%S} UTC"])
-            self._swept = now
+            self._swept, self._agreed = now, False
 
     def _mind_the_switch(self) -> None:
         why = self.crew.sight.switch.engaged()
         if why and not self.book.killed:
             self._tell(Killed(by="switch", reason=why))
             self._alert("critical", f"no order is sent any more: {why}")
-            self._say_ready([f"killed: {why}"])
+        if self.book.ready and (forbidden := self._forbidden()):
+            self._say_ready(forbidden)
 
     def _mind_the_alerts(self, now: datetime) -> None:
         """A critical alert that nobody acknowledges stops trading."""
@@ -189,7 +209,7 @@ class Runner:
 
     def _do(self, job: Job, session: date) -> None:
         now = self.crew.clock.now()
-        if job.until is not None and now > job.until:
+        if job.until is not None and now > job.until and job.scan not in self.book.scans:
             note = f"due at {job.at:%H:%M:%S} UTC, noticed at {now:%H:%M:%S} UTC"
             self._alert("warning", f"{job.name} of {session} was missed and is skipped: {note}")
             self._finish(job, session, "skipped", note)
@@ -197,9 +217,9 @@ class Runner:
             note = self._morning(session) if job.name == "morning" else self._end_of_day(session)
             self._finish(job, session, "done", note)
         else:
-            if self._swept != now:
+            if self._swept != now and self._may_ask(now):
                 self._make_ready()
-            if self.book.ready or self.book.killed:
+            if self._agreed:  # where the switch alone forbids, the scan is decided, and the switch denies its orders
                 self._scan(job, session)
 
     def _finish(self, job: Job, session: date, outcome: str, note: str) -> None:
@@ -208,6 +228,8 @@ class Runner:
 
     def _morning(self, session: date) -> str:
         watch = self._watch(session)
+        for doubt in watch.doubts:
+            self._alert("warning", doubt)
         return f"{len(watch.candidates)} candidates from bars {watch.bars[:14]}"
 
     def _scan(self, job: Job, session: date) -> None:
@@ -228,7 +250,7 @@ class Runner:
     def _end_of_day(self, session: date) -> str:
         self._make_ready()
         book = self.book
-        agreed = "book and broker agree" if not book.halted else f"HALTED: {book.halted}"
+        agreed = "book and broker agree" if self._agreed else "; ".join(book.not_ready)
         note = f"{len(book.closed)} trades closed, day {book.day_gain:+,.2f}, {agreed}"
         checkpoint = self.crew.notarise()
         self._alert("info", f"end of {session}: {note}. {checkpoint}".strip())

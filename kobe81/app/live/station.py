@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from uuid import NAMESPACE_URL, uuid5
 from kobe81.app import home
 from kobe81.app.live.runner import ACKNOWLEDGE_WITHIN, Crew, Runner
 from kobe81.app.live.snapshots import Sight
-from kobe81.app.live.watchlist import Watchlist, watchlist
+from kobe81.app.live.watchlist import Watchlist, doubts, watchlist
 from kobe81.core.bars import Bars
 from kobe81.core.clock import Clock
 from kobe81.core.errors import Damaged, UsageError
@@ -147,7 +147,8 @@ def _runner(places: Places, market: Market, clock: Clock, journal: SqliteJournal
             listener(record)
 
     def watch(session: date) -> Watchlist:
-        return watchlist(market.bars(), market.strategies, session)
+        bars = market.bars()
+        return replace(watchlist(bars, market.strategies, session), doubts=doubts(bars, session))
 
     crew = Crew(ledger, OrderManager(ledger, broker, clock, market.rules), Sight(broker, market.feed, switch, clock),
                 clock, watch, listen, notarise, lock.beat, market.acknowledge_within, market.woken)

@@ -1,4 +1,4 @@
-"""`python mortal.py LIVES ARGUMENT...`: kobe with these arguments, killed again and again, until it ends by itself.
+"""`python run_mortal.py LIVES ARGUMENT...`: kobe with these arguments, killed again and again, until it ends by itself.
 
 LIVES is a list, as 17,3,250ms: each a process of its own, which kills itself at its 17th step, or is killed after 250
 milliseconds. A step is the moment before or after something becomes durable or is sent: an append to the journal, a
