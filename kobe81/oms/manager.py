@@ -70,7 +70,10 @@ class OrderManager:
         """Cancel the stops of positions that are due, and wait until the broker says what became of them.
 
         A stop may fill while it is being cancelled; then there is nothing left to sell, and the decision sees that.
+        While the switch denies the exit, the stop goes on protecting.
         """
+        if snapshot.killed and not self._rules.reduce_only:
+            return
         self._cancel(withdrawals(self._ledger.book, snapshot))
 
     def _cancel(self, stops: Sequence[Order]) -> None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 from kobe81.app.live.config import LiveConfig
 from kobe81.app.live.counterpart import Past, broker_of
@@ -33,6 +34,29 @@ from kobe81.execution.alpaca_http import Keys
 from kobe81.oms.ledger import Ledger
 from kobe81.store.journal import SqliteJournal, open_journal
 from kobe81.store.locks import Leader, leader
+
+
+class Said(NamedTuple):
+    """What one look came to. todo: what a person does about it, "" where nothing is to be done, or found says it."""
+
+    state: Literal["pass", "warn", "fail"]
+    found: str
+    todo: str = ""
+
+
+def fine(found: str) -> Said:
+    """As it should be."""
+    return Said("pass", found)
+
+
+def warn(found: str, todo: str) -> Said:
+    """Trading goes on with it, and a person should know."""
+    return Said("warn", found, todo)
+
+
+def fail(found: str, todo: str) -> Said:
+    """Not ready."""
+    return Said("fail", found, todo)
 
 
 @dataclass

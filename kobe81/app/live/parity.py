@@ -7,7 +7,7 @@ words. What nothing explains fails.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -18,11 +18,11 @@ from kobe81.backtest.decided import History
 from kobe81.backtest.engine import Account, fee_table
 from kobe81.core.bars import Bars
 from kobe81.core.days import number
-from kobe81.core.decisions import Considered, Quote
+from kobe81.core.decisions import Decision, Quote
 from kobe81.core.errors import DataError
-from kobe81.core.events import Filled, Intended, Record
+from kobe81.core.events import Filled, Intended, OrderMoved, Record
 from kobe81.core.money import ZERO
-from kobe81.core.orders import Fill, Intent
+from kobe81.core.orders import TERMINAL, Fill, Intent
 
 UNEXPLAINED = "UNEXPLAINED"
 
@@ -50,6 +50,7 @@ class Deed:
 
     qty: Decimal = ZERO
     value: Decimal = ZERO
+    prices: list[Decimal] = field(default_factory=list)
     intent: Intent | None = None
     quote: Quote | None = None
 
@@ -61,6 +62,7 @@ class Deed:
     def add(self, fill: Fill) -> None:
         """One more fill."""
         self.qty, self.value = self.qty + fill.qty, self.value + fill.qty * fill.price
+        self.prices.append(fill.price)
 
     def __str__(self) -> str:
         return f"{self.qty:f} at {self.price:.4f}"
@@ -110,8 +112,9 @@ def parity(records: Sequence[Record], bars: Bars, first: date, last: date, slipp
         found.differences += _signals(m, bars)
     backtest = _backtest(bars, made, begin.cash or ZERO, slippage_bps)
     live, history = _live(records, made, days), _history(backtest)
+    both = _Both(made, backtest, _ends(records))
     for key in sorted({*live, *history}):
-        differing = list(_compare(key, live.get(key), history.get(key), made, backtest))
+        differing = list(both.compare(key, live.get(key), history.get(key)))
         found.same += not differing
         found.differences += differing
     return found
@@ -173,30 +176,46 @@ def _deeds(fills: Iterable[tuple[Fill, Intent | None]], days: Sequence[date] | N
     return deeds
 
 
-def _compare(key: tuple[date, str, str], live: Deed | None, history: Deed | None, made: Sequence[Made],
-             run: History) -> Iterator[Difference]:
+def _ends(records: Iterable[Record]) -> dict[str, OrderMoved]:
+    """How each order ended that did not end by filling."""
+    moves = (r.event for r in records if isinstance(r.event, OrderMoved))
+    return {move.order: move for move in moves if move.state in TERMINAL}
+
+
+@dataclass(frozen=True)
+class _Both:
+    """What either side decided; ends: how live orders ended."""
+
+    made: Sequence[Made]
+    run: History
+    ends: Mapping[str, OrderMoved]
+
+    def compare(self, key: tuple[date, str, str], live: Deed | None, history: Deed | None) -> Iterator[Difference]:
+        """What differs in one deed, and why."""
+        session, symbol, leg = key
+
+        def told(what: str, why: str) -> Difference:
+            return Difference(session, symbol, f"{leg} {what}", str(live or "–"), str(history or "–"), why)
+
+        if live is None:
+            yield told("not done live", _why_not(key, (m.decision for m in self.made), self.ends))
+        elif history is None:
+            yield told("live only", _why_not(key, self.run.decisions, {}))
+        else:
+            if live.price != history.price:
+                yield told("price", _why_price(leg, live, history))
+            if live.qty != history.qty:
+                yield told("shares", _why_qty(live, history))
+
+
+def _why_not(key: tuple[date, str, str], decided: Iterable[Decision], ends: Mapping[str, OrderMoved]) -> str:
+    """What the other side has to say: that it refused, that its order did not fill, that it has no such position."""
     session, symbol, leg = key
-
-    def told(what: str, why: str) -> Difference:
-        return Difference(session, symbol, f"{leg} {what}", str(live or "–"), str(history or "–"), why)
-
-    if live is None:
-        yield told("not done live", _why_not(session, symbol, leg, [m.decision.considered for m in made
-                                                                   if m.decision.session == session]))
-    elif history is None:
-        yield told("live only", _why_not(session, symbol, leg, [d.considered for d in run.decisions
-                                                               if d.session == session]))
-    else:
-        if live.price != history.price:
-            yield told("price", _why_price(leg, live, history))
-        if live.qty != history.qty:
-            yield told("shares", _why_qty(live, history))
-
-
-def _why_not(session: date, symbol: str, leg: str, considered: Iterable[Sequence[Considered]]) -> str:
-    """The other side's refusal, in its own words; or the other end of a trade that only one side made."""
-    refusals = [f"{v.gate}: {v.reason}" for part in considered for c in part
-                if c.symbol == symbol and c.leg == leg for v in c.refusals]
+    seen = [c for d in decided if d.session == session for c in d.considered if (c.symbol, c.leg) == (symbol, leg)]
+    unfilled = [ends[c.intent] for c in seen if c.intent in ends]
+    if unfilled:
+        return f"ordered, and nothing filled ({unfilled[-1].state}: {unfilled[-1].reason})"
+    refusals = [f"{v.gate}: {v.reason}" for c in seen for v in c.refusals]
     if refusals:
         return f"refused there ({refusals[0]})"
     if leg != "entry":
@@ -212,7 +231,7 @@ def _why_price(leg: str, live: Deed, history: Deed) -> str:
                 else f"{UNEXPLAINED}: no stop price")
     if intent is None or quote is None or intent.limit is None:
         return f"{UNEXPLAINED}: no quote in the journal"
-    kept = live.price <= intent.limit if intent.side == "buy" else live.price >= intent.limit
+    kept = max(live.prices) <= intent.limit if intent.side == "buy" else min(live.prices) >= intent.limit
     if not kept:
         return f"{UNEXPLAINED}: filled beyond its limit {intent.limit}"
     bar = history.quote.last if history.quote else None

@@ -81,7 +81,7 @@ def doubts(bars: Bars, session: date) -> tuple[str, ...]:
     ends, due = day(known.sessions[-1]), sessions(EXCHANGE, session - A_MONTH, session - A_DAY)[-1]
     told = [f"the bars end on {ends}, the last complete session is {due}; run: kobe data fetch"] if ends < due else []
     there = known.session[known.offsets[1:] - 1] == len(known.sessions) - 1
-    odd = sorted((a for a in anomalies(known.keep(there[known.symbol_index]))), key=_how_odd)
+    odd = sorted(anomalies(known.keep(there[known.symbol_index])), key=_how_odd)
     if odd:
         told.append(f"{len({a.symbol for a in odd})} symbols stand out in the bars of {ends}: "
                     f"{'; '.join(map(str, _worst(odd)))}")
@@ -105,7 +105,7 @@ def _found(bars: Bars, strategies: Sequence[Strategy], fresh: Ints) -> tuple[lis
     failed: dict[str, str] = {}
     for strategy in strategies:
         try:
-            signals = together.get(strategy.name) or _alone(bars, strategy)
+            signals = together[strategy.name] if together else _alone(bars, strategy)
             _check(bars, signals)
             found += candidates(bars, signals, np.flatnonzero(np.isin(signals.bar, fresh)), strategy.hold)
         except (Exception, SystemExit) as error:  # noqa: BLE001  (a plugin may fail in any way; the others go on)
