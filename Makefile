@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: demo test bench docs clean
+.PHONY: demo test soak bench docs clean
 
 demo: $(VENV)/.core
 	@$(BIN)/kobe demo --out demo
 
 test: $(VENV)/.dev
 	@$(BIN)/python -m tools.check
+
+soak: $(VENV)/.dev
+	@$(BIN)/python -m tools.soak
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m bench

@@ -11,6 +11,7 @@ request and not compared.
 from __future__ import annotations
 
 import ast
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -120,6 +121,15 @@ def _option_rows(node: ast.ClassDef) -> Iterator[tuple[str, str, str]]:
             yield f"`--{ast.unparse(spec.target).replace('_', '-')}`", words, default
 
 
+def soak() -> str:
+    """What the last recorded run of the crash simulation came to."""
+    results = ROOT / "tests/simulation/results.json"
+    if not results.is_file():
+        return "The crash simulation has not been recorded yet; to run it: `make soak`."
+    found = json.loads(results.read_text(encoding="utf-8"))
+    return f"The order path, crashed at every step of disk, broker and clock (`make soak`): **{found['line']}**."
+
+
 def laws() -> str:
     """The laws of the conformance suite, each by its docstring."""
     tree = ast.parse((ROOT / "tests/conformance/laws.py").read_text(encoding="utf-8"))
@@ -155,7 +165,7 @@ def bench() -> str:
 
 COMPUTED: dict[str, Callable[[], str]] = {
     "strategies": strategies, "commands": commands, "options": options, "settings": settings, "providers": providers,
-    "fees": fees, "bench": bench, "laws": laws, "gates": gates, "trading": trading,
+    "fees": fees, "bench": bench, "laws": laws, "gates": gates, "trading": trading, "soak": soak,
 }
 MEASURED: dict[str, Callable[[], str]] = {"demo": shown_by_demo, "day": shown_of_the_day}
 

@@ -2,12 +2,13 @@
 
 import re
 import subprocess
+from shutil import copy
 
 import polars as pl
 import pytest
 from blocks import ROOT, blocks, commands, run
 
-from tools.demo import run_demo, verdict
+from tools.demo import run_demo, trading_day, verdict
 from tools.docs import MARKED
 
 PAGE = "README.md"
@@ -20,13 +21,14 @@ def desk(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("desk")
     load("sample", symbols="AAPL,MSFT,NVDA").bars.to_frame().write_csv(folder / "prices.csv")
+    copy(ROOT / "docs/examples/small.toml", folder)
     return folder
 
 
 @pytest.mark.parametrize("command", [c for c in commands(PAGE) if c.startswith("kobe")])
 def test_commands_on_own_bars_work(command, desk):
     """Each command on prices.csv ends well, and leaves a report where it was asked to."""
-    done = run(command, desk)
+    done = run(command, desk, KOBE_HOME=str(desk / "home"))
     assert done.returncode == 0, done.stderr
     if "--out" in command:
         assert (desk / "result/report.html").stat().st_size > 10_000
@@ -82,6 +84,12 @@ def test_demo_trades_with_both_strategies_and_leaves_its_report(demonstration):
         assert files
         assert all(len(pl.read_csv(file)) > 100 for file in files)
     assert (folder / "report.html").stat().st_size > 100_000
+
+
+def test_demo_ends_with_the_day_that_the_readme_shows(demonstration):
+    """The same scans, orders, refusals, restart and proofs, word for word."""
+    shown = next(m["body"] for m in MARKED.finditer((ROOT / PAGE).read_text("utf-8")) if m["name"] == "day")
+    assert trading_day(demonstration[0]).split() == shown.strip("`\n").split()
 
 
 def test_demo_labels_the_synthetic_market(demonstration):

@@ -25,6 +25,7 @@ def preflight(*, mode: Literal["paper", "live"] = "paper", config: Path | None =
     from contextlib import closing
 
     import msgspec
+    from rich.markup import escape
 
     from kobe81.app import home
     from kobe81.app.clock import SystemClock
@@ -43,7 +44,8 @@ def preflight(*, mode: Literal["paper", "live"] = "paper", config: Path | None =
     if json:
         sys.stdout.write(msgspec.json.encode([item._asdict() for item in found]).decode() + "\n")
     else:
-        rows = [[item.name, item.state, item.found + (f". Do: {item.todo}" if item.todo else "")] for item in found]
+        rows = [[item.name, item.state, escape(item.found + (f". Do: {item.todo}" if item.todo else ""))]
+                for item in found]
         terminal.show(terminal.table(f"Preflight for --mode {mode}", ["", "", "found"], rows, left=3))
     failed = [item.name for item in found if item.state == "fail"]
     if failed:

@@ -68,7 +68,9 @@ def universe(look: Inspection) -> Said:
         return fail(f"{told}: none has {SHORT_HISTORY} bars up to these days", "fetch more: kobe data fetch")
     found = [*look.market.warnings, *([f"{stale:,} end early"] if stale else []),
              *([f"{short:,} have fewer than {SHORT_HISTORY} bars"] if short else [])]
-    return warn(f"{told}: {'; '.join(found)}", "look: kobe data check") if found else fine(f"{told}, nothing wrong found")
+    if found:
+        return warn(f"{told}: {'; '.join(found)}", "look: kobe data check")
+    return fine(f"{told}, nothing wrong found")
 
 
 def model(look: Inspection) -> Said:
@@ -84,8 +86,8 @@ def prohibited(look: Inspection) -> Said:
     if "prohibited_list" in look.config.rules("").off:
         return warn("the list is not asked: its gate is off", "take prohibited_list out of off under [gates]")
     now = look.clock.now()
-    listed = [p.symbol for p in look.book.prohibitions.values() if p.start <= now and (p.until is None or now < p.until)]
-    return fine(f"{len(listed)} symbols{': ' if listed else ''}{', '.join(sorted(listed)[:5])}")
+    barred = sum(p.start <= now and (p.until is None or now < p.until) for p in look.book.prohibitions.values())
+    return fine(f"{barred} symbols may not be bought now")
 
 
 def budgets(look: Inspection) -> Said:

@@ -16,6 +16,7 @@ from kobe81.app.live.config import AlertSettings, LiveConfig
 from kobe81.app.live.desk import killable, show, stoppable, watched
 from kobe81.app.live.keys import alpaca_keys, key_file, required
 from kobe81.app.live.paper import embedded, paper
+from kobe81.app.live.readiness import fails
 from kobe81.app.live.runner import Runner
 from kobe81.app.live.schedule import session_at
 from kobe81.app.live.station import Market, Places, station
@@ -23,6 +24,7 @@ from kobe81.app.opening import open_market
 from kobe81.core.bars import Bars
 from kobe81.core.clock import Clock
 from kobe81.core.days import number
+from kobe81.core.errors import KobeError
 from kobe81.execution.alpaca_http import HttpWire, Keys
 
 ACCOUNT = "paper"
@@ -69,6 +71,8 @@ def trade_at_alpaca(config: LiveConfig, wish: Wish) -> None:
     keys = required(_keys(config, wish), key_file(config, home.home()))
     if doubt := check_agreement(config, wish.mode, keys, wish.account):
         show(f"! {doubt}")
+    if wish.mode == "live":
+        _check_readiness(config, wish, clock)
     open_market(options)
     found = open_account(HttpWire(address(config, wish.mode), keys, clock), clock, wish.account)
     market = alpaca(config, wish.mode, keys, clock, lambda: open_market(options).bars, found,
@@ -86,6 +90,14 @@ def _working(config: LiveConfig, wish: Wish, market: Market, clock: Clock, keys:
     with (watched(places, clock, config.alerts.urls, keys or ()) as listeners, killable(places),
           station(places, market, clock, listeners) as runner, health_beside(wish.health), stoppable(runner)):
         yield runner
+
+
+def _check_readiness(config: LiveConfig, wish: Wish, clock: Clock) -> None:
+    """KobeError where the preflight of real money is not clean."""
+    found = fails(wish.mode, config, Places(home.home()), wish.environment, clock, reduce_only=wish.reduce_only)
+    if found:
+        told = "; ".join(f"{item.name}: {item.found}" for item in found)
+        raise KobeError(f"not ready for real money, nothing was started. {told}. See: kobe preflight --mode live")
 
 
 def _keys(config: LiveConfig, wish: Wish) -> Keys | None:
