@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -39,12 +39,12 @@ RULES = {"account": ACCOUNT, "trading": {"notional": 1_000},
 
 
 @contextmanager
-def runner_at(folder: Path, bars: Bars, clock: SteppedClock) -> Iterator[Runner]:
-    """A runner of both strategies, started, with the exchange within."""
-    script = Script(bars, [strategy(name) for name in strategies.names()], Rules.of(RULES))
+def runner_at(folder: Path, bars: Callable[[], Bars], clock: SteppedClock) -> Iterator[Runner]:
+    """A runner of both strategies, started, with the exchange within. bars: opened anew for each session."""
+    script = Script(bars(), [strategy(name) for name in strategies.names()], Rules.of(RULES))
     with exchange_of(folder, script, clock) as exchange:
         market = Market(broker=lambda switch: paper_broker(exchange, clock, switch), mode="paper", rules=script.rules,
-                        feed=AlpacaFeed(InProcess(exchange, clock), clock, "iex"), bars=lambda: bars,
+                        feed=AlpacaFeed(InProcess(exchange, clock), clock, "iex"), bars=bars,
                         strategies=script.strategies)
         with station(Places(folder), market, clock) as runner:
             yield runner
@@ -58,7 +58,7 @@ def make_home(folder: Path, bars: Bars, events: int) -> Path:
     folder.mkdir(mode=0o700)
     past = _past(bars, events // EVENTS)
     clock = SteppedClock(_evening(past[0]) - timedelta(days=1))
-    with runner_at(folder, bars, clock):
+    with runner_at(folder, lambda: bars, clock):
         pass
     places = Places(folder)
     journal = open_journal(places.journal, clock)
@@ -77,7 +77,7 @@ def restart(folder: Path, bars: Bars) -> tuple[float, int]:
     """Seconds from a closed journal to READY, and how many records it had; SystemExit where it is not ready."""
     clock = SteppedClock(evening_of(bars))
     begun = time.perf_counter()
-    with runner_at(folder, bars, clock) as runner:
+    with runner_at(folder, lambda: bars, clock) as runner:
         took = time.perf_counter() - begun
         if not runner.book.ready or runner.book.cash != CASH:
             raise SystemExit(f"the runner is not ready: {runner.book.not_ready}; nothing was written")
@@ -117,5 +117,5 @@ def _evening(session: date) -> datetime:
 if __name__ == "__main__":
     home, panel = map(Path, sys.argv[1:])
     known = Source("", Path(), panel).bars()
-    with runner_at(home, known, SteppedClock(evening_of(known))) as runner:
+    with runner_at(home, lambda: known, SteppedClock(evening_of(known))) as runner:
         print(READY if runner.book.ready else runner.book.not_ready, flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import urllib.request
@@ -129,7 +128,7 @@ class Stage:
         return "; ".join(f"{v.gate}: {v.reason}" for v in found.refusals)
 
 
-def kobe(*words: object, home: Path, **environment: str) -> Done:
+def process(*words: object, home: Path, **environment: str) -> Done:
     """A command in a process of its own, to its end."""
     return finished(started(*words, home=home, **environment))
 
@@ -184,5 +183,5 @@ def configured(folder: Path, text: str) -> Path:
     """A configuration file."""
     path = folder / "given.toml"
     path.write_text(text)
-    os.chmod(path, 0o600)
+    path.chmod(0o600)
     return path

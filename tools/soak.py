@@ -1,4 +1,4 @@
-"""The long version of the fault suite: every fault in its full number, and the crash simulation, recorded for the README.
+"""The long version of the fault suite: every fault in its full number; the crash simulation is recorded for the README.
 
     python -m tools.soak
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from kobe81.app.market import Market, day
+from kobe81.app.market import Market
 from kobe81.backtest.benchmark import benchmark, buy_and_hold
 from kobe81.backtest.bootstrap import Interval, intervals
 from kobe81.backtest.engine import Account, Backtest
@@ -16,6 +16,7 @@ from kobe81.backtest.overfitting import deflated_sharpe, overfitting
 from kobe81.backtest.results import Curve, Trades
 from kobe81.backtest.statistics import Statistic, statistics
 from kobe81.backtest.walk_forward import WalkForward
+from kobe81.core.days import day
 from kobe81.core.symbols import parse_symbol
 from kobe81.strategies import Strategy
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +13,6 @@ from kobe81.core.symbols import parse_symbol
 
 if TYPE_CHECKING:
     from kobe81.core.bars import Bars
-
-EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +50,3 @@ def known_symbols(text: str, known: Sequence[str], source: str) -> list[str]:
             raise UsageError(f"{source} has no symbol {symbol!r}; " + (
                 f"did you mean {near[0]!r}?" if near else f"it has {len(names):,}, such as {', '.join(known[:5])}"))
     return wanted
-
-
-def day(number: int) -> date:
-    """The date of a day number."""
-    return date.fromordinal(EPOCH.toordinal() + int(number))

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kobe81.app import home
-from kobe81.app.market import EPOCH, Market, day, known_symbols
+from kobe81.app.market import Market, known_symbols
 from kobe81.app.options import DataOptions
 from kobe81.core.errors import DataError, UsageError, unknown_name
 
 if TYPE_CHECKING:
     from kobe81.core.bars import Bars
+from kobe81.core.days import day, number
 
 BUILT_IN = ("sample", "synthetic", "cache")
 
@@ -79,8 +80,8 @@ def _synthetic(text: str) -> Bars:
 
 def _between(bars: Bars, start: date | None, end: date | None) -> Bars:
     sessions = bars.sessions
-    first = (start - EPOCH).days if start else int(sessions[0])
-    last = (end - EPOCH).days if end else int(sessions[-1])
+    first = number(start) if start else int(sessions[0])
+    last = number(end) if end else int(sessions[-1])
     kept = bars.between(first, last)
     if not len(kept):
         span = f"{day(sessions[0])} to {day(sessions[-1])}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
@@ -27,6 +27,7 @@ from kobe81.backtest.metrics import (
 )
 from kobe81.backtest.results import Curve, Trades
 from kobe81.core.bars import Floats, Mask
+from kobe81.core.days import day
 
 if TYPE_CHECKING:
     import polars as pl
@@ -185,11 +186,6 @@ def _costs(curve: Curve, trades: Trades) -> dict[str, Statistic]:
         "Turnover per year": Statistic(ratio(yearly, mean(curve.equity) or 0.0), "ratio"),
         "Total fees": Statistic(defined(trades.fees.sum()), "$"),
     }
-
-
-def day(number: int) -> date:
-    """The date that many days after 1970-01-01."""
-    return date(1970, 1, 1) + timedelta(days=int(number))
 
 
 def longest_run(mask: Mask) -> int:

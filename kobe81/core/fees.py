@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kobe81.core.bars import Floats
-
-EPOCH = date(1970, 1, 1).toordinal()
+from kobe81.core.days import number
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ TAFS = (
 
 
 def _starts(rows: tuple[SecFee, ...] | tuple[Taf, ...]) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
-    return np.array([row.start.toordinal() - EPOCH for row in rows], dtype=np.int32)
+    return np.array([number(row.start) for row in rows], dtype=np.int32)
 
 
 _SEC_START, _TAF_START = _starts(SEC_FEES), _starts(TAFS)

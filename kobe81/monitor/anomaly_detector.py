@@ -8,7 +8,7 @@ are alike and the MAD is 0, 1.2533 times the mean absolute deviation takes its p
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy as np
 from kobe81.core.bars import Bars, Floats
 from kobe81.core.calendar import hours, last_complete_session
 from kobe81.core.clock import utc
+from kobe81.core.days import number
 from kobe81.core.decisions import Quote
 
 WINDOW = 50
@@ -130,7 +131,7 @@ def stale_quotes(quotes: Mapping[str, Quote], symbols: Iterable[str], now: datet
 
 def stale_bars(bars: Bars, now: datetime, *, calendar: str = "XNYS") -> list[Anomaly]:
     """The symbols whose last bar is older than the last complete session."""
-    due = (last_complete_session(calendar, now) - date(1970, 1, 1)).days
+    due = number(last_complete_session(calendar, now))
     behind = due - bars.date[bars.offsets[1:] - 1].astype(np.int64)
     return [Anomaly(bars.symbols[i], "bars", float(behind[i]), np.nan, True) for i in np.flatnonzero(behind > 0)]
 

@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from run_books import Books
 
 WEEK = ("run", "--mode", "paper", "--play", "2016-10-10", "--sessions", "5", "--config")

@@ -112,8 +112,8 @@ def info(data: DataOptions = DATA, *, json: bool = False) -> None:
     """
     import numpy as np
 
-    from kobe81.app.market import day
     from kobe81.app.opening import open_market
+    from kobe81.core.days import day
     from kobe81.reports import terminal
 
     market = open_market(data)

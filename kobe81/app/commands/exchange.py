@@ -137,8 +137,8 @@ def _instant(text: str) -> datetime:
 
 def _open_before_the_end(bars: Bars) -> datetime:
     """The open of the session after which SESSIONS - 1 more have bars; of the first, where there are fewer."""
-    from kobe81.app.market import day
     from kobe81.core.calendar import hours
+    from kobe81.core.days import day
 
     days = [day(number) for number in bars.sessions[-2 * SESSIONS :]]
     traded = [found for found in (hours("XNYS", each) for each in days) if found]
@@ -149,7 +149,7 @@ def _open_before_the_end(bars: Bars) -> datetime:
 
 
 def _about(bars: Bars) -> str:
-    from kobe81.app.market import day
+    from kobe81.core.days import day
 
     return f"{bars.origin.label}: {len(bars.symbols):,} symbols, to {day(bars.sessions[-1])}"
 

@@ -212,7 +212,7 @@ def _why_not(key: tuple[date, str, str], decided: Iterable[Decision], ends: Mapp
     """What the other side has to say: that it refused, that its order did not fill, that it has no such position."""
     session, symbol, leg = key
     seen = [c for d in decided if d.session == session for c in d.considered if (c.symbol, c.leg) == (symbol, leg)]
-    unfilled = [ends[c.intent] for c in seen if c.intent in ends]
+    unfilled = [ends[c.intent] for c in seen if c.intent is not None and c.intent in ends]
     if unfilled:
         return f"ordered, and nothing filled ({unfilled[-1].state}: {unfilled[-1].reason})"
     refusals = [f"{v.gate}: {v.reason}" for c in seen for v in c.refusals]

@@ -34,7 +34,7 @@ def account(look: Inspection) -> Said:
     if found.status != "ACTIVE":
         return fail(f"account {found.number} is {found.status}", "see the broker's page of that account")
     if not (found.buying_power > 0):
-        return warn(f"account {found.number} has {dollars(found.buying_power)} of buying power", "nothing can be bought")
+        return warn(f"account {found.number} has no buying power", "pay in; until then nothing can be bought")
     return fine(f"{found.number}, equity {dollars(found.equity)}, cash {dollars(found.cash)}")
 
 

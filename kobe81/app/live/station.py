@@ -115,7 +115,10 @@ def sound_journal(places: Places, clock: Clock) -> SqliteJournal:
     if known and not places.journal.exists():
         raise Damaged(f"{places.journal} is gone, but {len(known)} checkpoints say that there was one. Restore it "
                       f"from a backup; nothing is traded meanwhile. See: kobe audit verify")
-    journal = open_journal(places.journal, clock)
+    try:
+        journal = open_journal(places.journal, clock)
+    except Damaged as error:
+        raise _quarantined(places, places.journal, Finding(0, str(error)), clock) from None
     for place, findings in ((places.journal, verification.verify(journal, known)),
                             (places.audit, audit_trail.compare(journal, places.audit))):
         if findings:

@@ -71,10 +71,10 @@ def trade_at_alpaca(config: LiveConfig, wish: Wish) -> None:
     keys = required(_keys(config, wish), key_file(config, home.home()))
     if doubt := check_agreement(config, wish.mode, keys, wish.account):
         show(f"! {doubt}")
-    if wish.mode == "live":
-        _check_readiness(config, wish, clock)
     open_market(options)
     found = open_account(HttpWire(address(config, wish.mode), keys, clock), clock, wish.account)
+    if wish.mode == "live":
+        _check_readiness(config, wish, clock)
     market = alpaca(config, wish.mode, keys, clock, lambda: open_market(options).bars, found,
                     reduce_only=wish.reduce_only)
     with _working(config, wish, market, clock, keys) as runner:

@@ -8,6 +8,7 @@ from decimal import ROUND_CEILING, Decimal
 
 from msgspec import Struct
 
+from kobe81.core.days import number
 from kobe81.core.fees import rates
 from kobe81.core.money import CENT, ZERO, decimal
 from kobe81.execution.exchange.wire import NEW_YORK
@@ -115,7 +116,7 @@ def _left(held: Position, sold: Decimal) -> Decimal:
 
 def sale_fees(day: date, shares: Decimal, proceeds: Decimal) -> list[tuple[Decimal, str]]:
     """What a sale pays on `day`: dollars rounded up to the cent, as brokers pass them on, and for what."""
-    sec, taf, cap = (decimal(float(rate)) for rate in rates((day - date(1970, 1, 1)).days))
+    sec, taf, cap = (decimal(float(rate)) for rate in rates(number(day)))
     plain = format(shares.normalize(), "f")
     charges = (((sec.quantize(Decimal("1e-12")) * proceeds), f"REG fee for proceed of ${proceeds:.2f}"),
                (min(taf * shares, cap), f"TAF fee for proceed of {plain} shares"))

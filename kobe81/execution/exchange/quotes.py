@@ -11,6 +11,8 @@ import numpy as np
 
 from kobe81.core.bars import Bars
 from kobe81.core.calendar import hours
+from kobe81.core.days import day as day_of
+from kobe81.core.days import number
 from kobe81.core.money import decimal, to_tick
 from kobe81.execution.exchange.terms import HALF_SPREAD_BPS
 
@@ -126,7 +128,7 @@ class BarQuotes:
         if symbol not in self._position or last < first:
             return range(0)
         begin, end = self._bars.offsets[self._position[symbol] :][:2]
-        days = [_days(first), _days(last) + 1]
+        days = [number(first), number(last) + 1]
         return range(*(int(begin + i) for i in np.searchsorted(self._bars.date[begin:end], days)))
 
     def _legs(self, row: int) -> list[Leg]:
@@ -139,7 +141,7 @@ class BarQuotes:
 
     def _path(self, row: int) -> list[Leg]:
         """The row's session in three legs; none where the calendar knows no session that day."""
-        day = hours(CALENDAR, _day(int(self._bars.date[row])))
+        day = hours(CALENDAR, day_of(self._bars.date[row]))
         if day is None:
             return []
         third = (day[1] - day[0]) / 3
@@ -152,7 +154,7 @@ class BarQuotes:
         legs = self._legs(row)
         if not legs or at < legs[0].begins:
             return
-        day, values = _day(int(self._bars.date[row])), [float(getattr(self._bars, n)[row]) for n in DayBar._fields[1:]]
+        day, values = day_of(self._bars.date[row]), [float(getattr(self._bars, n)[row]) for n in DayBar._fields[1:]]
         if at >= legs[-1].ends:
             yield DayBar(day, *values)
             return
@@ -163,11 +165,3 @@ class BarQuotes:
 
 def _micros(span: timedelta) -> int:
     return span // timedelta(microseconds=1)
-
-
-def _days(day: date) -> int:
-    return (day - date(1970, 1, 1)).days
-
-
-def _day(days: int) -> date:
-    return date(1970, 1, 1) + timedelta(days=days)
