@@ -1,6 +1,7 @@
-"""Measure everything in one run and write results.json: python -m bench [--quick] [--date YYYY-MM-DD] [--out FILE].
+"""Measure and write results.json: python -m bench [--only PART] [--quick] [--date YYYY-MM-DD] [--out FILE].
 
---quick leaves the peers out; --out writes elsewhere than bench/results.json; --date is today where not given.
+--only measures backtest or trading and keeps the other's last results; --quick leaves the peers out; --out writes
+elsewhere than bench/results.json; --date is today where not given.
 """
 
 from __future__ import annotations
@@ -19,21 +20,31 @@ from bench.machine import machine, versions
 from bench.measure import Job, Timing, interleaved
 from bench.processes import backtest_seconds, help_seconds, peaks
 from bench.show import show
-from bench.table import RESULTS, Results
+from bench.table import RESULTS, Results, read
+from bench.trading import measure_trading
+
+PARTS = ("backtest", "trading")
 
 
 def main() -> None:
     """Measure, write, show."""
     parser = argparse.ArgumentParser("bench", description="Time this product, a bare loop, vectorbt, backtesting.py.")
+    parser.add_argument("--only", choices=PARTS, help="measure this part, and keep the other's last results")
     parser.add_argument("--quick", action="store_true", help="leave the peers out")
     parser.add_argument("--date", type=dt.date.fromisoformat, default=dt.datetime.now(dt.UTC).date())
     parser.add_argument("--out", type=Path, default=RESULTS)
     asked = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="bench") as folder:
-        results = measure(prepare(Path(folder)), Path(folder), not asked.quick)
-    results["date"] = asked.date.isoformat()
-    asked.out.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    show(results)
+    parts = [asked.only] if asked.only else PARTS
+    known = read(asked.out) if asked.only and asked.out.exists() else {}
+    with tempfile.TemporaryDirectory(prefix="bench") as name:
+        source = prepare(Path(name))
+        if "backtest" in parts:
+            trading = {"trading": known["trading"]} if "trading" in known else {}
+            known = {**measure(source, Path(name), not asked.quick), "date": asked.date.isoformat(), **trading}
+        if "trading" in parts:
+            known["trading"] = {"date": asked.date.isoformat(), **measure_trading(source, Path(name))}
+    asked.out.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+    show(known, parts)
 
 
 def measure(source: Source, folder: Path, peers: bool) -> Results:

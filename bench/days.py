@@ -8,11 +8,11 @@ began.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
+from typing import Any
 
 from kobe81.core.calendar import hours, sessions
-from kobe81.core.clock import Clock
 from kobe81.core.decisions import Account, Candidate, Considered, Decision, Facts, Quote, Snapshot, encode
 from kobe81.core.events import (
     AnyEvent,
@@ -30,7 +30,7 @@ from kobe81.core.events import (
 from kobe81.core.gates import Verdict
 from kobe81.core.hash_chain import GENESIS, link
 from kobe81.core.ids import client_order_id, decision_key
-from kobe81.core.orders import Fill, Intent, Leg, State
+from kobe81.core.orders import Fill, Intent, Leg, Side, State
 from kobe81.engine.rules import Rules
 from kobe81.store.journal import Row
 
@@ -39,6 +39,7 @@ SYMBOLS = tuple(f"SYN{i:03}" for i in range(1, 21))
 EVENTS, LOOKS = 510, 130
 """Of a day; the looks are every three minutes, from open to close."""
 QTY, BOUGHT, STOP = 20, Decimal("50.00"), Decimal("47.50")
+MIDNIGHT = time(tzinfo=UTC)
 GATES = tuple(gate.name for gate in Rules.of({}).gates)
 
 
@@ -118,9 +119,9 @@ def _sent(order: Intent) -> Iterator[AnyEvent]:
 
 
 def _intent(session: date, scan: str, leg: Leg, symbol: str, at: datetime) -> Intent:
-    side = "buy" if leg == "entry" else "sell"
+    side: Side = "buy" if leg == "entry" else "sell"
     key = decision_key(ACCOUNT, session, scan, "donchian", symbol, side, leg)
-    own = {"limit": None, "stop": STOP} if leg == "stop" else {"limit": BOUGHT}
+    own: dict[str, Any] = {"limit": None, "stop": STOP} if leg == "stop" else {"limit": BOUGHT}
     if leg == "entry":
         own |= {"notional": BOUGHT * QTY, "protect": STOP, "hold": 5, "signalled": session - timedelta(days=1)}
     return Intent(key=key, id=client_order_id(key), session=session, scan=scan, strategy="donchian", symbol=symbol,
@@ -128,11 +129,11 @@ def _intent(session: date, scan: str, leg: Leg, symbol: str, at: datetime) -> In
                   expires=at + timedelta(minutes=1), **own)
 
 
-def rows(clock: Clock, first: date, count: int) -> Iterator[Row]:
+def rows(first: date, count: int) -> Iterator[Row]:
     """So many chained records, as a journal keeps them."""
-    events = (event for session in trading_days(first, 1 + count // EVENTS) for event in day(session))
+    events = ((session, event) for session in trading_days(first, 1 + count // EVENTS) for event in day(session))
     head = GENESIS
-    for seq, event in zip(range(1, count + 1), events, strict=False):
-        body = encode(Record(seq=seq, time=clock.now(), cause=seq - 1, event=event))
+    for seq, (session, event) in zip(range(1, count + 1), events, strict=False):
+        body = encode(Record(seq=seq, time=datetime.combine(session, MIDNIGHT), cause=seq - 1, event=event))
         head = link(head, body)
         yield Row(seq, body, head, None)

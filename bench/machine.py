@@ -16,6 +16,11 @@ def machine() -> dict[str, str | int]:
             "python": platform.python_version()}
 
 
+def load() -> float:
+    """How many processes wanted a core over the last minute, on average: what else the machine was doing."""
+    return round(os.getloadavg()[0], 1)
+
+
 def versions() -> dict[str, str]:
     """The packages that matter, as far as they are installed."""
     return {name: found for name in PACKAGES if (found := _version(name))}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,6 +39,13 @@ class Timing(NamedTuple):
         """As it stands in results.json."""
         times = {"cpu_s": round(self.cpu, 5), "wall_s": round(self.wall, 5), "rounds": self.rounds, "scale": self.scale}
         return times | (self.outcome._asdict() if self.outcome else {})
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """How many there are, their median, 90th and 99th percentile (nearest rank, so each was measured)."""
+    ordered = sorted(values)
+    ranks = {p: math.ceil(p / 100 * len(ordered)) - 1 for p in (50, 90, 99)}
+    return {"rounds": len(ordered), **{f"p{p}": round(ordered[rank], 6) for p, rank in ranks.items()}}
 
 
 def once(job: Job) -> tuple[float, float, Outcome | None]:

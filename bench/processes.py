@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 
 def help_seconds() -> float:
     """Wall seconds of `kobe --help`, median."""
-    return statistics.median(_seconds(["--help"], {}) for _ in range(ROUNDS))
+    return statistics.median(seconds_of(["--help"], {}) for _ in range(ROUNDS))
 
 
 def backtest_seconds(source: Source, folder: Path) -> tuple[float, float]:
@@ -28,12 +28,12 @@ def backtest_seconds(source: Source, folder: Path) -> tuple[float, float]:
     Kernels are compiled before. The first run decodes and checks the file and writes its panel.
     """
     arguments = _backtest(source, folder / "warm")
-    _seconds(arguments, {"KOBE_HOME": str(folder / "warm")})
+    seconds_of(arguments, {"KOBE_HOME": str(folder / "warm")})
     first, again = [], []
     for turn in range(ROUNDS):
         fresh = {"KOBE_HOME": str(folder / f"home{turn}")}
-        first.append(_seconds(_backtest(source, folder / f"first{turn}"), fresh))
-        again.append(_seconds(_backtest(source, folder / f"again{turn}"), fresh))
+        first.append(seconds_of(_backtest(source, folder / f"first{turn}"), fresh))
+        again.append(seconds_of(_backtest(source, folder / f"again{turn}"), fresh))
     return statistics.median(first), statistics.median(again)
 
 
@@ -52,7 +52,15 @@ def _backtest(source: Source, out: Path) -> list[str]:
             "--out", str(out)]
 
 
-def _seconds(arguments: Sequence[str], environment: dict[str, str]) -> float:
+def decide_seconds(source: Source, folder: Path) -> float:
+    """Wall seconds of one `kobe backtest` through the decision path, every gate on."""
+    arguments = ["backtest", "--data", str(source.file), "--strategy", "donchian", "--engine", "decide", "--out",
+                 str(folder / "decided")]
+    return seconds_of(arguments, {"KOBE_HOME": str(folder / "decides")})
+
+
+def seconds_of(arguments: Sequence[str], environment: dict[str, str]) -> float:
+    """Wall seconds of one command; CalledProcessError where it fails."""
     begin = time.perf_counter()
     subprocess.run([sys.executable, "-m", "kobe81", *arguments], check=True, env=os.environ | environment,
                    stdout=subprocess.DEVNULL, cwd=ROOT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,32 @@ ROWS = {
     "Opening the bars": ("open_panel", None, None, None),
 }
 """What is done: the jobs of this product, the bare loop, vectorbt and backtesting.py."""
+
+
+class Timed(NamedTuple):
+    """A row of the trading table: what, where it is measured, which percentile is held against the limit."""
+
+    what: str
+    name: str
+    limit: float
+    percentile: str = "p50"
+    unit: str = "s"
+
+
+TRADED = (
+    Timed("Restart to READY, {events:,} events in the journal", "restart", 2),
+    Timed("The same, from the start of a new process", "restart_process", math.inf),
+    Timed("One scan of {symbols} stocks: bars, decisions, journal, orders, fills", "scan", 1),
+    Timed("Decide, journal, POST, answer journaled", "order", 0.025, "p99"),
+    Timed("The same, while /metrics is asked {metrics_loaded:,.0f} times a second", "order_loaded", math.inf, "p99"),
+    Timed("Audit verified, {entries:,} entries", "audit", 10),
+    Timed("`kobe backtest --engine decide`, {bars:,} bars, every gate on", "decide", 60),
+    Timed("/metrics answered, a second", "metrics", 5_000, unit="/s"),
+    Timed("Crash points simulated, a second and core", "simulation", 300, unit="/s"),
+)
+"""What the trading table shows. Rates (/s) are to be reached, times not to be passed."""
+SLOWER = 2.0
+"""How many times as long an order may take while /metrics is asked, at the 99th percentile."""
 
 
 class Check(NamedTuple):
@@ -68,6 +95,16 @@ def checks(results: Results) -> list[Check]:
     ]
 
 
+def trading_checks(trading: Results) -> list[Check]:
+    """Every target of a trading day, with what was reached."""
+    measured = trading["measured"]
+    found = [Check(_named(row, trading), measured[row.name][row.percentile], row.limit, row.unit, row.unit == "/s")
+             for row in TRADED if row.limit < math.inf]
+    slower = measured["order_loaded"]["p99"] / measured["order"]["p99"]
+    pace = Check("/metrics while orders are sent", measured["metrics_loaded"]["p50"], 5_000, "/s", at_least=True)
+    return [*found, pace, Check("an order's p99 meanwhile, against quiet", slower, SLOWER)]
+
+
 def deviation(results: Results, name: str, against: str) -> float | None:
     """How far a peer's profit is from the bare loop's, as a fraction of it."""
     jobs = results["jobs"]
@@ -79,8 +116,12 @@ def deviation(results: Results, name: str, against: str) -> float | None:
 
 
 def markdown(results: Results | None = None) -> str:
-    """The README's table and the sentences under it."""
+    """The README's tables and the sentences under them."""
     known = results or read()
+    return "\n\n".join([_backtests(known), *([_trading(known["trading"])] if "trading" in known else [])])
+
+
+def _backtests(known: Results) -> str:
     lines = ["| CPU seconds | Kobe81 | bare loop | vectorbt | backtesting.py |", "|---|---:|---:|---:|---:|"]
     for what, jobs in ROWS.items():
         cells = (_seconds(known["jobs"].get(job), bold=column == 0) for column, job in enumerate(jobs))
@@ -110,3 +151,38 @@ def _notes(results: Results) -> list[str]:
                      f"does not look at a stop on the entry bar; backtesting.py's is {back:+.1%} off, because it can "
                      f"leave only at an open; it ran on {few} stocks and its time was scaled up.")
     return notes
+
+
+def _trading(trading: Results) -> str:
+    """The trading table and the sentence under it."""
+    lines = ["| Trading | target | 50 % | 90 % | 99 % | runs |", "|---|---:|---:|---:|---:|---:|"]
+    for row in TRADED:
+        found = trading["measured"][row.name]
+        cells = (_amount(found[p], row.unit, bold=p == row.percentile) for p in ("p50", "p90", "p99"))
+        lines.append(f"| {_named(row, trading)} | {_limit(row)} | {' | '.join(cells)} | {found['rounds']:,} |")
+    return "\n".join([*lines, "", _circumstances(trading)])
+
+
+def _circumstances(trading: Results) -> str:
+    machine, data = trading["machine"], trading["data"]
+    pace, slower = (check.value or 0.0 for check in trading_checks(trading)[-2:])
+    return (f"{data['symbols']} stocks ({data['name']}); {machine['processor']}, {machine['cores']} cores, Python "
+            f"{machine['python']}; measured on {trading['date']} at a load of {trading['load']:g} before it began. "
+            f"Orders go over HTTP to a `kobe exchange` in a process of its own; while /metrics is asked {pace:,.0f} "
+            f"times a second beside them, the slowest hundredth takes {slower:.2f} times as long (target: {SLOWER:g} "
+            f"times at most, at 5,000).")
+
+
+def _named(row: Timed, trading: Results) -> str:
+    pace = trading["measured"]["metrics_loaded"]["p50"]
+    return row.what.format(**trading["sizes"], **trading["data"], metrics_loaded=pace)
+
+
+def _limit(row: Timed) -> str:
+    return "" if row.limit == math.inf else f"{'≥' if row.unit == '/s' else '≤'} {_amount(row.limit, row.unit)}"
+
+
+def _amount(value: float, unit: str, bold: bool = False) -> str:
+    """Seconds with what matters of them, milliseconds below a tenth; whole pieces."""
+    text = f"{value:,.0f}" if unit == "/s" else f"{value * 1e3:.1f} ms" if value < 0.1 else f"{value:.3g} s"
+    return f"**{text}**" if bold else text

@@ -79,7 +79,7 @@ class MortalClock(SteppedClock):
 
     def now(self) -> datetime:
         self.asked += 1
-        if self.asked == self.dies_at:
+        if self.dies_at and self.asked == self.dies_at:
             raise Killed
         return super().now()
 
@@ -112,6 +112,8 @@ class Troubled:
         return sum(request.method == "POST" for request in self.asked)
 
 
+IN_LOCK = 2
+"""How often the taking of the lead asks for the time. Who dies in it lets go of the file only with its whole process."""
 DOWN = Rule(fault=Fault.STATUS, status=503)
 """Nothing is answered."""
 
@@ -173,21 +175,20 @@ class Home:
         with self.runner() as (runner, _):
             self.step(runner, *(moment for day in days for moment in looks(day)))
 
-    def play_and_die(self, days: Sequence[date], dies_at: Iterator[int]) -> int:
-        """Whole days; at each moment the process dies when it asks the clock for the so manieth time (0: it lives), and
-        another goes on. How often it died."""
-        died = 0
-        for moment in (moment for day in days for moment in looks(day)):
-            self.clock.asked, self.clock.dies_at = 0, next(dies_at)
-            try:
-                with self.runner() as (runner, _):
-                    self.step(runner, moment)
-            except Killed:
-                died += 1
-                self.clock.dies_at = 0
-                with self.runner() as (runner, _):
-                    runner.step()
-        return died
+    def step_and_die(self, moment: str | datetime, dies_at: int) -> bool:
+        """A look by a new process, which dies when it asks the clock for the so manieth time; then another goes on at
+        once. Whether it died."""
+        self.clock.move_to(at(moment))
+        self.clock.asked, self.clock.dies_at = -IN_LOCK, dies_at
+        try:
+            with self.runner() as (runner, _):
+                runner.step()
+        except Killed:
+            self.clock.dies_at = 0
+            with self.runner() as (runner, _):
+                runner.step()
+            return True
+        return False
 
     @property
     def records(self) -> list[Record]:

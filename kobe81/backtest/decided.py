@@ -28,7 +28,7 @@ from kobe81.backtest.engine import (
 from kobe81.backtest.excursions import with_excursions
 from kobe81.backtest.orders import END, STOP, TARGET, TIME
 from kobe81.backtest.results import Trades
-from kobe81.backtest.sim_broker import SimBroker
+from kobe81.backtest.sim_broker import Bar, SimBroker
 from kobe81.core.bars import Bars, Floats, Ints
 from kobe81.core.calendar import hours
 from kobe81.core.days import day, number
@@ -171,7 +171,7 @@ class History:
         """What this moment shows: prices at the open or the close, or of the symbols whose target is reached."""
         found, rows = self._arriving(d) if entries else ([], {})
         symbols = [*rows, *self.book.positions] if reached is None else list(reached)
-        today = {s: b for s in symbols if (b := self.broker.bar(s, d))}
+        today = {s: b for s in symbols if (b := self.broker.bar(s, d)) and not (entries and self._at_target(s, b))}
         prices = reached or {s: b.close if exits else b.open for s, b in today.items()}
         quotes: dict[str, Quote] = {s: self.broker.quote(price, at) for s, price in prices.items()}
         cash, equity = self.book.cash or ZERO, self.book.start_equity or ZERO
@@ -183,6 +183,12 @@ class History:
             facts={s: self.measured.at(row) for s, row in rows.items()}, held=held,
             account=Worth(number="sim", status="ACTIVE", cash=cash, equity=equity, buying_power=cash), killed=False,
             ending=tuple(s for s, b in today.items() if self.broker.ends(b)) if exits else ())
+
+    def _at_target(self, symbol: str, bar: Bar) -> bool:
+        """Whether a position opens at its target or above: it leaves in the course of the day, after its stop was
+        looked at, and frees nothing for the open. So the opening scan is shown no price of it."""
+        held = self.book.positions.get(symbol)
+        return held is not None and held.target is not None and bar.open >= float(held.target)
 
     def _arriving(self, d: int) -> tuple[list[Candidate], dict[str, int]]:
         """The candidates of a session, and the row of each symbol's signal."""

@@ -23,6 +23,8 @@ from kobe81.engine.book import (
 )
 from kobe81.engine.fills import match
 
+STARTING = "the runner has started; lock, journal check, sweep and reconciliation are still to come"
+
 
 def apply(book: Book, record: Record) -> Book:
     """The book after the record. IllegalTransition where an order goes where its state does not lead."""
@@ -39,15 +41,15 @@ def replay(records: Iterable[Record], book: Book | None = None) -> Book:
 
 def _started(book: Book, record: Record, event: e.Started) -> Book:
     return replace(book, run=event.run, mode=event.mode, broker=event.broker, account=event.account, term=event.term,
-                   started=record.seq, ready=False, not_ready=("starting",))
+                   started=record.seq, ready=False, not_ready=(STARTING,))
 
 
 def _stopped(book: Book, record: Record, event: e.Stopped) -> Book:
-    return replace(book, ready=False, not_ready=(f"stopped: {event.reason}",))
+    return replace(book, ready=False, not_ready=(f"the runner has stopped: {event.reason}; start it: kobe run",))
 
 
 def _not_ready(book: Book, record: Record, event: e.NotReady) -> Book:
-    return replace(book, ready=False, not_ready=event.reasons)
+    return replace(book, ready=False, not_ready=event.reasons or ("no reason was given",))
 
 
 def _session_opened(book: Book, record: Record, event: e.SessionOpened) -> Book:
@@ -198,7 +200,7 @@ _STEPS: dict[type, Callable[[Book, Record, Any], Book]] = {
         book, foreign={**book.foreign, event.broker: event.symbol},
         halted=book.halted or f"{event.symbol}: the broker has an order we do not know ({event.broker})"),
     e.Reconciled: lambda book, record, event: replace(book, reconciled_at=record.time),
-    e.Halted: lambda book, record, event: replace(book, halted=event.reason),
+    e.Halted: lambda book, record, event: replace(book, halted=event.reason or "no reason was given"),
     e.Resumed: lambda book, record, event: replace(
         book, halted="", foreign={}, tripped_at=None, probes=0, losses_in_row=0, peak=book.equity),
     e.Adjusted: _adjusted,

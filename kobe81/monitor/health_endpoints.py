@@ -139,12 +139,12 @@ class Watch:
         """The journal's head, and why it cannot be read; the tally goes on to it."""
         try:
             head = self._journal.head()
-            if head[0] < self.tally.seq:  # another journal is in its place
+            if head[0] < self.tally.book.seq:  # another journal is in its place
                 self.tally = Tally()
-            if head[0] > self.tally.seq:
-                self.tally.add(self._journal.since(self.tally.seq))
+            if head[0] > self.tally.book.seq:
+                self.tally.add(self._journal.since(self.tally.book.seq))
         except UNREADABLE as error:
-            return (self.tally.seq, b""), f"the journal cannot be read: {error}; see: kobe audit verify"
+            return (self.tally.book.seq, b""), f"the journal cannot be read: {error}; see: kobe audit verify"
         return head, ""
 
     def _made(self, head: str, readable: bool) -> dict[str, Page]:

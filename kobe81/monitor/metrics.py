@@ -48,10 +48,10 @@ class _Page(Collector):
     def _state(self) -> Iterable[Metric]:
         t = self.tally
         yield from _gauge("kobe_ready", "Whether an order may be sent (1) or not (0).", self.ready)
-        yield from _gauge("kobe_halted", "Whether trading waits for a person.", bool(t.halted))
-        yield from _gauge("kobe_killed", "Whether the journal says that the kill switch is set.", bool(t.killed))
+        yield from _gauge("kobe_halted", "Whether trading waits for a person.", bool(t.book.halted))
+        yield from _gauge("kobe_killed", "Whether the journal says that the kill switch is set.", bool(t.book.killed))
         yield from _gauge("kobe_journal_readable", "Whether the journal could be read just now.", self.readable)
-        yield from _gauge("kobe_audit_records", "Records in the journal, each with its line in the audit.", t.seq)
+        yield from _gauge("kobe_audit_records", "Records in the journal, each with its line in the audit.", t.book.seq)
         if self.head:
             yield InfoMetricFamily("kobe_audit", "The audit's head.", {"head": self.head})
         at = None if t.last_scan is None else t.last_scan.timestamp()
@@ -59,15 +59,15 @@ class _Page(Collector):
 
     def _money(self) -> Iterable[Metric]:
         t = self.tally
-        yield from _gauge("kobe_equity_dollars", "What the account was last worth.", t.equity)
-        yield from _gauge("kobe_cash_dollars", "Cash, by our own books.", t.cash)
+        yield from _gauge("kobe_equity_dollars", "What the account was last worth.", t.book.equity)
+        yield from _gauge("kobe_cash_dollars", "Cash, by our own books.", t.book.cash)
         yield from _gauge("kobe_drawdown_ratio", "How far equity is below its peak (0.1: 10 %).", t.drawdown)
         yield from _gauge("kobe_budget_left_dollars", "What the day's entries may still take.", t.budget_left)
-        yield from _gauge("kobe_positions", "Symbols held.", len(t.positions))
+        yield from _gauge("kobe_positions", "Symbols held.", len(t.book.positions))
 
     def _counts(self) -> Iterable[Metric]:
         t = self.tally
-        alerts = Counter[str](alert.severity for alert in t.alerts.values())
+        alerts = Counter[str](alert.severity for alert in t.book.alerts.values())
         yield _by("kobe_orders", "Orders in each state.", "state", t.states)
         yield _by("kobe_alerts_open", "Alerts not acknowledged.", "severity", {s: alerts[s] for s in SEVERITIES})
         yield _total("kobe_refusals", "Refusals of each gate.", "gate", t.refusals)

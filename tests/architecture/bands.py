@@ -31,6 +31,7 @@ EDGES = {
     ("strategies", "indicators"): "a strategy is written in indicators; nothing points back",
     ("data", "preflight"): "bars are judged as they are read, so that no bad bar is ever held",
     ("oms", "engine"): "orders are folded by the same apply, and decided by the same decide, as in history",
+    ("monitor", "engine"): "health and metrics tell what the book says, which only apply makes",
     ("data", ""): "the version that fetched a bar is part of its provenance",
 }
 """(room that imports, room imported): why. The room "" is the package itself."""

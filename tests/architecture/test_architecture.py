@@ -10,7 +10,8 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "kobe81"
 RULES = [bands.band_offences, bands.cycles, bands.world_offences, bands.size_offences]
 HEAVY = {"numpy", "polars", "numba", "pandas", "httpx2", "jinja2", "joblib", "exchange_calendars", "yfinance",
-         "massive", "distributed", "ray"}
+         "massive", "distributed", "ray", "msgspec", "cryptography", "uvicorn", "websockets", "structlog", "httpcore2",
+         "prometheus_client"}
 CLEAN = {
     "__init__.py": "",
     "__main__.py": "from {p}.app.cli import main\n",

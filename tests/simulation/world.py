@@ -78,10 +78,19 @@ class World:
         self.due: list[tuple[datetime, int, str, Any]] = []
         self.problems: list[str] = []
         self.calls, self.happened, self.healthy = 0, 0, masks.calm
+        self._long_ago("buy")
+        self._long_ago("sell")
         if chance.draw("stranger") < 0.06:
             self.later(START + chance.seconds(0, (END - START).total_seconds(), "stranger at"), "stranger", None)
         if chance.draw("dividend") < 0.3:
             self.later(START + chance.seconds(0, (END - START).total_seconds(), "dividend at"), "dividend", None)
+
+    def _long_ago(self, side: Side) -> None:
+        """A fill of yesterday, of which the cash that the account begins with knows already, of an older order."""
+        at, name = START - timedelta(days=3), f"b{len(self.orders) + 1}"
+        self.orders[name] = Resting(id=name, client=f"old-{side}", key=f"old-{side}", symbol="XYZ", side=side, leg="",
+                                    qty=5, tif="ioc", limit=Decimal("50.00"), session=None, at=at)
+        self._trade((name, 5), START - timedelta(days=1))
 
     def survive(self, salt: int) -> World:
         """A copy for the life after a crash."""

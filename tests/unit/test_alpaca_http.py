@@ -21,7 +21,19 @@ from kobe81.core.ports import Accepted, BrokerError, Lost, NotSent
 from kobe81.core.secret import Secret
 from kobe81.execution.alpaca_call import Call, Reply, Unheard
 from kobe81.execution.alpaca_http import DATA, LIVE, PAPER, HttpWire, Keys, check_address, check_pairing
-from tests.alpaca_fixtures import ACCOUNT, CLIENT_ID, KEY_ID, KEY_SECRET, KEYS, ORDER, RealClock, approved, broker
+from kobe81.execution.broker_alpaca import AlpacaBroker
+from tests.alpaca_fixtures import (
+    ACCOUNT,
+    CLIENT_ID,
+    KEY_ID,
+    KEY_SECRET,
+    KEYS,
+    ORDER,
+    RealClock,
+    Switch,
+    approved,
+    broker,
+)
 from tests.alpaca_server import HTML, AlpacaServer, Answer, answer, json_answer, refusal
 
 BODY = json.dumps(ORDER).encode()
@@ -198,6 +210,16 @@ def test_odd_keys_are_refused_without_showing_them(half):
     with pytest.raises(UsageError, match="copy it anew") as refused:
         HttpWire(PAPER, Keys(Secret("PK1"), Secret(half)), RealClock())
     assert half not in str(refused.value)
+
+
+def test_a_short_key_takes_nothing_out_of_an_order(server):
+    """"key" and "secret" do for a server on this machine; an order whose id happens to spell one is still ours."""
+    spelt = CLIENT_ID[:-3] + "key"
+    server.script = [json_answer(ORDER | {"client_order_id": spelt})]
+    wire = HttpWire(server.url, Keys(Secret("key"), Secret("secret")), RealClock())
+    said = AlpacaBroker(wire, RealClock(), Switch()).submit(approved(id=spelt))
+    assert isinstance(said, Accepted)
+    assert said.order.client == spelt
 
 
 ECHO = f"{KEY_ID} {KEY_SECRET}"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kobe81.backtest.decided import decide_history
 from kobe81.backtest.engine import Account, backtest
-from kobe81.backtest.results import Trades
+from kobe81.backtest.results import EXIT_REASONS, Trades
 from kobe81.core.bars import FIELDS, Bars
 from kobe81.core.errors import DataError, UsageError
 from kobe81.core.signals import LONG, SHORT, Signals
@@ -25,6 +25,7 @@ from tests.engine_fixtures import GATES
 
 SHARED = Path(__file__).parents[3] / "shared/data/us_eod_900.parquet"
 KINDS = ("donchian", "ict_turtle_soup")
+FREE = Account(slippage_bps=0.0, costs="none")
 COLUMNS = tuple(Trades.__dataclass_fields__)
 SIZINGS = [{}, {"sizing": "fraction", "size": 0.05}, {"sizing": "risk", "size": 0.004},
            {"sizing": "volatility", "size": 0.01}]
@@ -134,6 +135,28 @@ def test_where_everything_ties(case, terms, sizing):
     assert_same(bars, rule, Account(**{"slippage_bps": 0.0, "costs": "none", **terms, **sizing}))
 
 
+OVER = {0: (4.0, 4.0, 4.0, 4.0), 1: (4.0, 4.0, 4.0, 4.0)}
+"""A day to be signalled on and a day to enter at 4."""
+STILL = dict.fromkeys(range(5), (4.0, 4.0, 4.0, 4.0))
+
+
+@pytest.mark.parametrize(("day", "reason", "price"), [
+    ((6.0, 6.0, 2.0, 3.0), "stop", 2.0),       # opens above its target, and falls to its stop: the stop comes first
+    ((6.0, 6.0, 5.0, 5.0), "target", 6.0),     # at the open, which is better than the target
+    ((4.0, 5.0, 3.0, 4.0), "target", 5.0),
+])  # fmt: skip
+def test_a_target_reached_at_the_open(day, reason, price):
+    """The order of docs/spec.md: gap, stop, target; and a slot that a target frees is free the next session, so that
+    the other symbol's signal of the day before is refused, and that of the day itself is not."""
+    bars = market(OVER | {2: day} | dict.fromkeys((3, 4), (4.0, 4.0, 4.0, 4.0)), STILL)
+    rule = Given(9, (0, 6, 7), (2.0, 1.0, 1.0), (5.0, np.nan, np.nan), (1.0, 1.0, 1.0))
+    account = replace(FREE, max_positions=1)
+    assert assert_same(bars, rule, account) == 2
+    fills = decide_history(bars, rule, account, rules(account)).fills
+    assert (EXIT_REASONS[fills.reason[0]], fills.exit_price[0], fills.exit[0]) == (reason, price, 2)
+    assert fills.entry.tolist() == [1, 8]
+
+
 @given(st.floats(0.0, 1e6))
 @example(NEIGHBOURS[0])
 def test_confidence_keeps_the_order_of_the_scores(score):
@@ -152,7 +175,6 @@ def test_confidence_of_a_score(score, expected):
 
 LOSER = dict.fromkeys(range(18270, 18280), (10.0, 10.0, 10.0, 10.0)) | {18_272: (10.0, 10.0, 8.0, 8.0)}
 RULE = Given(5, (0, 2, 4), (9.0, 7.0, 7.0), (np.nan,) * 3, (2.0, 2.0, 2.0))
-FREE = Account(slippage_bps=0.0, costs="none")
 
 
 def test_refusals_are_counted_by_gate():

@@ -1,18 +1,14 @@
 """Metrics: figures worked by hand, read back by Prometheus' own parser; and the engine's book as a second opinion."""
 
-import random
 from datetime import timedelta
-from typing import get_args
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from kobe81.core import events as e
-from kobe81.core.events import AnyEvent
-from kobe81.core.orders import TERMINAL, TRANSITIONS, State
-from kobe81.engine.apply import replay
+from kobe81.core.orders import State
 from kobe81.monitor.metrics import render
-from kobe81.monitor.tally import STEPS, tally
+from kobe81.monitor.tally import tally
 from tests.monitor_fixtures import SESSION, START, D, decided, fill, intent, opened, scanned, started, story
 
 MORNING = (started(), e.Ready(), e.AccountOpened(account="A1", cash=D(10000)), opened())
@@ -30,11 +26,6 @@ def samples(*events, **how):
 
 def moved(state, order="k1-a", **more):
     return e.OrderMoved(order=order, state=state, **more)
-
-
-def test_every_event_has_its_step():
-    """An event that is added to the vocabulary cannot be forgotten here."""
-    assert set(STEPS) == set(get_args(AnyEvent))
 
 
 def test_an_empty_journal_tells_what_it_knows_and_no_more():
@@ -143,52 +134,3 @@ def test_a_label_from_outside_cannot_break_the_page():
 def test_a_budget_nobody_set_is_not_told(config):
     """A configuration without the limit gives no figure instead of a wrong one."""
     assert ("kobe_budget_left_dollars",) not in samples(started(x=1, **config), opened())
-
-
-def test_adjustments_by_a_person_count():
-    """A person sets a symbol's shares, or the cash, to what the broker has."""
-    adjusted = [e.Adjusted(what=w, qty=D(q), price=D(20), person="ann", reason="") for w, q in
-                (("AAPL", 0), ("T", 7), ("cash", 5))]
-    found = tally(story(*MORNING, fill(), *adjusted))
-    assert (found.positions, found.cash) == ({"T": D(7)}, D(5))
-
-
-def walk(rng, name):
-    """One order's events along the table of transitions, with fills where it may trade."""
-    side = rng.choice(["buy", "sell"])
-    order = intent(name, symbol=rng.choice("AB"), side=side, leg=rng.choice(["entry", "time"]), qty=rng.randint(1, 5))
-    yield e.Intended(intent=order)
-    state, left = State.INTENT, order.qty
-    while state not in TERMINAL and rng.random() < 0.9:
-        if state in {State.ACCEPTED, State.PARTIAL} and rng.random() < 0.6:
-            part = rng.randint(1, left)
-            left -= part
-            yield fill(name, str(part), str(rng.randint(10, 30)), symbol=order.symbol, side=side, fee="0.01")
-            state = State.PARTIAL if left else State.FILLED
-            continue
-        state = rng.choice(sorted(TRANSITIONS[state] - {State.PARTIAL, State.FILLED}))
-        yield moved(state, name)
-
-
-LATE = [e.Intended(intent=intent("k1-z")), *(moved(s, "k1-z") for s in (State.SENT, State.ACCEPTED))]
-ENDINGS = [[], [fill("nobody")], [*LATE, fill("k1-z", "4")], [*LATE, fill("k1-z", "3")],
-           [*LATE, moved(State.CANCELLED, "k1-z"), fill("k1-z", "1")],
-           [e.OrderAdopted(broker="b", client="c", symbol="T", side="buy", qty=D(1), note="")]]
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_the_books_of_the_engine_say_the_same(seed):
-    """Forty orders along legal paths, and at last one that is not: cash, shares, budget, states and halt are those of
-    the engine's book."""
-    rng = random.Random(seed)
-    paths = [list(walk(rng, f"k1-{i}")) for i in range(40)]
-    events = [*MORNING]
-    while paths := [path for path in paths if path]:
-        events.append(rng.choice(paths).pop(0))
-    records = story(*events, *ENDINGS[seed % len(ENDINGS)])
-    book, found = replay(records), tally(records)
-    assert found.cash == book.cash
-    assert found.positions == {symbol: p.qty for symbol, p in book.positions.items()}
-    assert found.budget_left == 1000 - book.reserved
-    assert found.states == {state: sum(o.state is state for o in book.orders.values()) for state in State}
-    assert bool(found.halted) == bool(book.halted)

@@ -87,6 +87,7 @@ def _explain(names: Sequence[str], symbol: str | None, top: int, data: DataOptio
     if run.set or run.out:
         raise UsageError("--explain shows what a runner would do, so --set and --out have no part in it; settings "
                          f"are in {home.home() / CONFIG}, or in the file of --config")
+    home.home().mkdir(mode=0o700, parents=True, exist_ok=True)  # without its folder the kill switch counts as set
     config = read_config(run.config, home.home() / CONFIG)
     market = open_market(data.over(config.data))
     now = book() if home.journal().exists() else Book()

@@ -74,10 +74,12 @@ class MarketDesk:
         return reply(200, [self._asset_view(s) for s in self._floor.quotes.symbols() if wanted and stocks])
 
     def _asset(self, request: Request, symbol: str) -> Response:
-        for known in self._floor.quotes.symbols():
-            if symbol.upper() == known or symbol.lower() == asset_id(known):
-                return reply(200, self._asset_view(known))
-        raise not_found(f"asset not found for {symbol[:40]}")
+        symbols = self._floor.quotes.symbols()
+        named = symbol.upper() if symbol.upper() in symbols else None
+        known = named or next((s for s in symbols if asset_id(s) == symbol.lower()), None)
+        if known is None:
+            raise not_found(f"asset not found for {symbol[:40]}")
+        return reply(200, self._asset_view(known))
 
     def _asset_view(self, symbol: str) -> View:
         return asset_view(symbol, tradable=symbol not in self._floor.banned,

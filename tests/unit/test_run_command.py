@@ -1,0 +1,339 @@
+"""kobe run: its wishes, its plays, its signals, and what people see of it."""
+
+import json
+import signal
+import socket
+import time
+import urllib.error
+import urllib.request
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from run_books import Books
+from run_fixtures import AT_ALPACA, DAY, MISSING, PLAY, TRADES, account_number, configured, process, received, served
+from run_fixtures import started as start
+
+from kobe81.app.cli import main
+from kobe81.app.live.keys import alpaca_keys, required
+from kobe81.app.live.live_quotes import LiveQuotes
+from kobe81.app.live.paper import Todays
+from kobe81.app.live.play import HastenedClock
+from kobe81.core.clock import SteppedClock
+from kobe81.core.decisions import Quote
+from kobe81.core.errors import UsageError
+from kobe81.core.events import Killed, Started, Stopped
+from kobe81.core.ports import BrokerError
+from kobe81.execution.exchange.quotes import BarQuotes
+
+KEY = "PKRIGHT0000000000001"
+PATIENCE = 60.0
+NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def home(tmp_path):
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def here(home, monkeypatch, capfd):
+    """Runs a command in this process; its exit code, what it said, what it complained of."""
+    monkeypatch.setenv("KOBE_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "200")
+    for name in MISSING:
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*words):
+        with pytest.raises(SystemExit) as left:
+            main(list(map(str, words)))
+        return (int(left.value.code or 0), *capfd.readouterr())
+
+    return run
+
+
+def test_check_shows_what_is_in_force_and_starts_nothing(here, home, tmp_path):
+    """As a table, and as JSON with the file's values over the defaults."""
+    given = configured(tmp_path, TRADES)
+    code, out, _ = here("run", "--check", "--config", given)
+    assert (code, "The configuration is sound" in out) == (0, True)
+    code, out, _ = here("run", "--check", "--json", "--config", given)
+    shown = json.loads(out)
+    assert (code, shown["trading"]["notional"], shown["gates"]["off"]) == (0, 2000.0, ["confidence_gate"])
+    assert shown["gates.policy_gate"]["max_order"] == "2500"
+    assert not home.exists()
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    (["run"], "--mode paper or --mode live is required"),
+    (["run", "--mode", "demo"], "demo"),
+    (["run", "--mode", "live", "--account", "X"], 'broker.name = "paper"'),
+    (["run", "--mode", "live", "--play", "2016-10-10"], "--play is for paper"),
+    (["run", "--mode", "paper", "--play", "2016-10-09", "--config", "given.toml"], "the exchange is closed"),
+    (["run", "--mode", "paper", "--play", "2026-01-05", "--config", "given.toml"], "the bars are of 2015-01-05 to"),
+    (["run", "--mode", "paper", "--play", "2015-01-05", "--config", "given.toml"], "the bars are of 2015-01-05 to"),
+    (["run", "--mode", "paper", "--play", "2016-10-10", "--sessions", "9999", "--config", "given.toml"], "fewer"),
+    (["run", "--mode", "paper", "--play", "2016-10-10", "--sessions", "0", "--config", "given.toml"], "1 at least"),
+    (["run", "--mode", "paper", "--play", "2016-10-10", "--speed", "-1", "--config", "given.toml"], "--speed -1.0"),
+    (["run", "--mode", "paper", "--play", "2016-10-10", "--speed", "nan", "--config", "given.toml"], "--speed nan"),
+    (["run", "--mode", "paper", "--health", "70000"], "port = 70000"),
+])
+def test_a_wish_that_cannot_be_meant(here, home, tmp_path, monkeypatch, words, said):
+    """Exit code 2, and no journal."""
+    configured(tmp_path, TRADES)
+    monkeypatch.chdir(tmp_path)
+    code, _, err = here(*words)
+    assert (code, said in err) == (2, True), err
+    assert not (home / "journal.db").exists()
+
+
+def test_a_play_trades_tells_and_ends(here, home, tmp_path):
+    """One line an order and a fill; the same command again adds a start and a stop, and nothing else."""
+    command = (*PLAY, configured(tmp_path, TRADES))
+    code, out, err = here(*command)
+    assert (code, err) == (0, "")
+    assert "order     buy 62 SYN019, entry, limit 32.29 (donchian)" in out
+    assert "fill      bought 62 SYN019 at 32.25" in out
+    assert out.splitlines()[-1].endswith("stopped   the last session is over")
+    first = Books.of(home)
+    assert list(first.differences()) == []
+    assert here(*command)[0] == 0
+    again = Books.of(home)
+    assert again.trades == first.trades
+    assert [type(r.event) for r in again.records[len(first.records):] if isinstance(r.event, Started | Stopped)] == [
+        Started, Stopped]
+
+
+def test_a_play_at_a_speed_trades_the_same(here, home, tmp_path):
+    """A clock that runs comes to the same orders as one that is stepped; prices are those of the moment."""
+    assert here(*PLAY, configured(tmp_path, TRADES), "--speed", "600")[0] == 0
+    books = Books.of(home)
+    assert list(books.differences()) == []
+    assert len(books.intents) == 8
+
+
+def test_one_home_is_of_one_account(here, home, tmp_path):
+    """After a play, trading on paper wants a home of its own."""
+    given = configured(tmp_path, TRADES)
+    assert here(*PLAY, given)[0] == 0
+    code, _, err = here("run", "--mode", "paper", "--config", given)
+    assert (code, "is of account play, not of paper" in err) == (2, True)
+
+
+def test_logs_and_alerts_are_kept_for_their_owner(here, home, tmp_path):
+    """JSON lines with every record, and the alerts under the ids that are acknowledged."""
+    assert here(*PLAY, configured(tmp_path, TRADES))[0] == 0
+    logged = [json.loads(line) for line in (home / "logs/kobe.jsonl").read_text().splitlines()]
+    assert [entry["seq"] for entry in logged] == [r.seq for r in Books.of(home).records]
+    alerts = (home / "alerts.log").read_text()
+    assert f"INFO end of {DAY}: 0 trades closed" in alerts
+    for path in (home / "logs/kobe.jsonl", home / "alerts.log", home / "journal.db"):
+        assert path.stat().st_mode & 0o077 == 0
+
+
+def until(look, why):
+    """What `look` gives, once it gives anything."""
+    ends = time.monotonic() + PATIENCE
+    while time.monotonic() < ends:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(why)
+
+
+@pytest.fixture
+def trading(tmp_path, home):
+    """A runner on paper, in real time, that is ready; killed at the end."""
+    running = []
+
+    def begin(*words, config=TRADES, **environment):
+        runner = start("run", "--mode", "paper", "--config", configured(tmp_path, config), *words, home=home,
+                       **environment)
+        running.append(runner)
+        seen = []
+        while not seen or " ready" not in seen[-1]:
+            seen.append(runner.stdout.readline())
+            assert seen[-1], runner.stderr.read()
+        return runner, "".join(seen)
+
+    yield begin
+    for runner in running:
+        runner.kill()
+        runner.communicate()
+
+
+def events(home, kind):
+    from kobe81.store.journal import open_journal
+
+    journal = open_journal(home / "journal.db", SteppedClock(NOON))
+    found = [r.event for r in journal.since(0) if isinstance(r.event, kind)]
+    journal.close()
+    return found
+
+
+def test_without_a_source_of_quotes_the_runner_says_so(trading):
+    """The bars end years ago: every entry will be refused, and what to do about it is told at once."""
+    _, seen = trading()
+    assert "! nothing quotes today" in seen
+    assert "ALPACA_API_KEY" in seen
+
+
+def test_signals(trading, home):
+    """SIGUSR1 sets the switch; SIGINT ends in order, with 0; SIGTERM is a crash, from which the next start recovers."""
+    runner, _ = trading()
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(PATIENCE) == -signal.SIGTERM
+    assert events(home, Stopped) == []
+    runner, _ = trading()
+    runner.send_signal(signal.SIGUSR1)
+    until((home / "KILL_SWITCH").exists, "no switch")
+    until(lambda: events(home, Killed), "nothing journaled")
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(PATIENCE) == 0
+    assert [event.reason for event in events(home, Stopped)] == ["interrupted (Ctrl-C)"]
+    assert "SIGUSR1" in (home / "KILL_SWITCH").read_text()
+
+
+def test_health_is_served_beside_and_ends_with_the_runner(trading):
+    """Ready while it lives; gone when it is killed."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def ready():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/ready", timeout=5) as answer:
+                return answer.status
+        except (urllib.error.URLError, ConnectionError):
+            return 0
+
+    runner, _ = trading("--health", port)
+    assert until(ready, "no health") == 200
+    runner.kill()
+    until(lambda: not ready(), "it outlived the runner")
+
+
+def test_paper_at_alpaca_keeps_its_secret(trading, home):
+    """With the right key it starts under the account's number, and the secret is in no file and on no screen."""
+    secret = "canary-secret-0123456789"
+    with served(KEY, secret) as url:
+        runner, seen = trading(config=AT_ALPACA.format(url), ALPACA_API_KEY=KEY, ALPACA_SECRET_KEY=secret)
+        assert [event.account for event in events(home, Started)] == [account_number(url, KEY, secret)]
+        runner.send_signal(signal.SIGINT)
+        out, err = runner.communicate(timeout=PATIENCE)
+        assert not [method for method, _ in received(url) if method != "GET"]
+    assert runner.returncode == 0, err
+    kept = b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    assert secret not in seen + out + err
+    assert secret.encode() not in kept
+
+
+def test_without_a_key_alpaca_is_not_asked(home, tmp_path):
+    """Exit code 2, with where to put one."""
+    done = process("run", "--mode", "paper", "--config", configured(tmp_path, AT_ALPACA.format("http://127.0.0.1:9")),
+                   home=home)
+    assert done.code == 2
+    assert "set ALPACA_API_KEY and ALPACA_SECRET_KEY, or write id and secret into" in done.err
+
+
+class TestKeys:
+    """An account's key, from where it may be."""
+
+    def test_either_spelling_of_the_environment_will_do(self, tmp_path):
+        for names in (("ALPACA_API_KEY", "ALPACA_SECRET_KEY"), ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")):
+            keys = alpaca_keys(dict(zip(names, ("one", "two"), strict=True)), tmp_path / "none")
+            assert (keys.id.reveal(), keys.secret.reveal()) == ("one", "two")
+            assert "two" not in repr(keys)
+
+    def test_half_a_key_is_told(self, tmp_path):
+        with pytest.raises(UsageError, match="ALPACA_SECRET_KEY is not set, and ALPACA_API_KEY is"):
+            alpaca_keys({"ALPACA_API_KEY": "one"}, tmp_path / "none")
+
+    def test_a_file_must_be_its_owners_alone(self, tmp_path):
+        path = tmp_path / "alpaca.toml"
+        path.write_text('id = "one"\nsecret = "two"\n')
+        path.chmod(0o604)
+        with pytest.raises(UsageError, match="can be read by others; run: chmod 600"):
+            alpaca_keys({}, path)
+        path.chmod(0o600)
+        assert alpaca_keys({}, path).secret.reveal() == "two"
+        path.write_text('id = "one"\n')
+        with pytest.raises(UsageError, match="must have two lines"):
+            alpaca_keys({}, path)
+
+    def test_none_is_none_until_it_is_required(self, tmp_path):
+        assert alpaca_keys({}, tmp_path / "none") is None
+        with pytest.raises(UsageError, match="chmod 600"):
+            required(None, tmp_path / "none")
+
+
+class Script:
+    """A feed that gives these answers, one a look; None does not answer."""
+
+    name = "script"
+
+    def __init__(self, *answers):
+        self._answers = list(answers)
+
+    def quotes(self, symbols):
+        answer = self._answers.pop(0)
+        if answer is None:
+            raise BrokerError("no answer")
+        return dict.fromkeys(symbols, answer)
+
+
+def quote(middle, at, spread="0.10"):
+    half = Decimal(spread) / 2
+    return Quote(bid=Decimal(middle) - half, ask=Decimal(middle) + half, last=Decimal(middle), at=at)
+
+
+def test_live_quotes_are_a_path_through_what_was_seen():
+    """At 100 and ten seconds later at 110: a stop at 105 is met half way; a feed that is silent adds nothing."""
+    clock = SteppedClock(NOON)
+    feed = Script(quote("100", NOON), quote("110", NOON + timedelta(seconds=10)), None)
+    quotes = LiveQuotes(feed, BarQuotes.__new__(BarQuotes), clock)
+    first = quotes.quote("AAPL", clock.now())
+    assert (first.bid, first.ask, first.at) == (Decimal("99.95"), Decimal("100.05"), NOON)
+    clock.sleep(10.0)
+    (_, leg) = quotes.span("AAPL", NOON, clock.now())
+    assert (leg.first, leg.last) == (100, 110)
+    assert leg.reaches(Decimal("105")) == NOON + timedelta(seconds=5)
+    clock.sleep(10.0)
+    assert quotes.quote("AAPL", clock.now()).price == 110
+    assert quotes.span("AAPL", NOON + timedelta(seconds=11), clock.now()) == []
+
+
+def test_live_quotes_ask_at_most_once_a_second():
+    """The exchange looks at its prices with every request; the feed is asked once."""
+    clock = SteppedClock(NOON)
+    quotes = LiveQuotes(Script(quote("100", NOON)), BarQuotes.__new__(BarQuotes), clock)
+    assert {quotes.quote("AAPL", NOON).price for _ in range(5)} == {100}
+
+
+def test_no_leg_goes_through_the_night():
+    """What happened between two days is no price that anybody could have traded at."""
+    clock = SteppedClock(NOON)
+    quotes = LiveQuotes(Script(quote("100", NOON), quote("50", NOON + timedelta(days=1))), BarQuotes.__new__(BarQuotes),
+                        clock)
+    quotes.quote("AAPL", NOON)
+    clock.sleep(86_400.0)
+    assert [(leg.first, leg.last) for leg in quotes.span("AAPL", NOON, clock.now())] == [(100, 100), (50, 50)]
+
+
+def test_yesterdays_quotes_are_no_quotes():
+    """A feed made of bars keeps showing the last one; today it has none."""
+    clock = SteppedClock(NOON)
+    assert Todays(Script(quote("100", NOON - timedelta(days=1))), clock).quotes(["AAPL"]) == {}
+    assert Todays(Script(quote("100", NOON)), clock).quotes(["AAPL"])["AAPL"].last == 100
+
+
+def test_a_hastened_clock_runs_as_told_and_can_be_put_forward():
+    """Wall and monotonic time go together, so that nothing looks like a jump."""
+    clock = HastenedClock(NOON, 600.0)
+    before = clock.now(), clock.monotonic()
+    clock.sleep(60.0)
+    clock.move_to(NOON + timedelta(hours=5))
+    clock.move_to(NOON)
+    after = clock.now(), clock.monotonic()
+    assert after[0] >= NOON + timedelta(hours=5)
+    assert abs((after[0] - before[0]).total_seconds() - (after[1] - before[1])) < 0.5
+
