@@ -8,7 +8,7 @@ again. A breakout to $52.50 is 2.0 above a channel at $50.50 whose ATR is 1.0, s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -73,7 +73,7 @@ class Killed(BaseException):
 
 
 class MortalClock(SteppedClock):
-    """A stepped clock whose owner dies when it asks for the so manieth time: between any two records, and elsewhere."""
+    """A stepped clock whose owner dies when it asks for the so manieth time, as it does before each record."""
 
     dies_at, asked = 0, 0
 
@@ -88,20 +88,28 @@ class MortalClock(SteppedClock):
         self._now += timedelta(seconds=seconds)
 
 
+class Immortal:
+    """The same time, asked for by those who do not die of it."""
+
+    def __init__(self, clock: MortalClock) -> None:
+        self._clock, self.monotonic, self.sleep = clock, clock.monotonic, clock.sleep
+
+    def now(self) -> datetime:
+        return SteppedClock.now(self._clock)
+
+
 class Troubled:
-    """An exchange whose answers go wrong by script. asked: every request; before: called with each before it is heard."""
+    """An exchange whose answers go wrong by script. asked: every request."""
 
     def __init__(self, exchange: Exchange, *rules: Rule) -> None:
         self.exchange, self.asked = exchange, list[Request]()
         self.misbehaviour = Misbehaviour(Script(rules))
-        self.before: Callable[[Request], None] = lambda request: None
 
     def follow(self, *rules: Rule) -> None:
         """Another script from now on."""
         self.misbehaviour.follow(Script(rules))
 
     def handle(self, request: Request) -> Response:
-        self.before(request)
         self.asked.append(request)
         due = self.misbehaviour.due(request.method, request.path, request.query.get("client_order_id", ""))
         return instead(request, due, 0.0) or spoiled(self.exchange.handle(request), due)
@@ -130,6 +138,8 @@ class Home:
     terms: Terms = PLAIN
     script: tuple[Rule, ...] = ()
     listeners: Sequence[Listener] = ()
+    dies_sending: bool = False
+    """Whether a process may die between the record that an order is sent and its first byte; then it is lost."""
 
     def __post_init__(self) -> None:
         self.clock = MortalClock(at(self.begins))
@@ -138,23 +148,21 @@ class Home:
     @contextmanager
     def exchange(self) -> Iterator[Troubled]:
         """The exchange, with its books of the processes before."""
-        exchange = Exchange(BarQuotes(self.bars, self.terms.half_spread_bps), self._exchange_time,
+        exchange = Exchange(BarQuotes(self.bars, self.terms.half_spread_bps), Immortal(self.clock).now,
                             store=self.folder / "exchange.db", terms=self.terms)
         try:
             yield Troubled(exchange, *self.script)
         finally:
             exchange.close()
 
-    def _exchange_time(self) -> datetime:
-        return self.clock._now  # the exchange does not die of our clock
-
     @contextmanager
     def runner(self) -> Iterator[tuple[Runner, Troubled]]:
         """A process: a runner that has started, and its way to the exchange."""
         with self.exchange() as troubled:
-            market = Market(lambda switch: paper_broker(troubled, self.clock, switch),
-                            AlpacaFeed(InProcess(troubled, self.clock), self.clock, "iex"), lambda: self.bars,
-                            self.strategies, self.rules, "paper")
+            clock = self.clock if self.dies_sending else Immortal(self.clock)
+            market = Market(lambda switch: paper_broker(troubled, clock, switch),
+                            AlpacaFeed(InProcess(troubled, clock), clock, "iex"), lambda: self.bars, self.strategies,
+                            self.rules, "paper")
             with station(self.places, market, self.clock, self.listeners) as runner:
                 yield runner, troubled
 
@@ -176,8 +184,7 @@ class Home:
             self.step(runner, *(moment for day in days for moment in looks(day)))
 
     def step_and_die(self, moment: str | datetime, dies_at: int) -> bool:
-        """A look by a new process, which dies when it asks the clock for the so manieth time; then another goes on at
-        once. Whether it died."""
+        """A look by a process that dies when it asks for the time the so manieth time, and by another if so; whether."""
         self.clock.move_to(at(moment))
         self.clock.asked, self.clock.dies_at = -IN_LOCK, dies_at
         try:

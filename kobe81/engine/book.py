@@ -128,7 +128,7 @@ class Book(Struct, frozen=True, kw_only=True):
     term: int = 0
     started: int = 0
     ready: bool = False
-    not_ready: tuple[str, ...] = ("no runner has started; start one: kobe run --mode paper",)
+    not_ready: tuple[str, ...] = ("no runner has started; start one: kobe run",)
     cash: Decimal | None = None
     opened_at: datetime | None = None
     before: tuple[str, ...] = ()

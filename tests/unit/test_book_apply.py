@@ -275,7 +275,7 @@ def test_a_person_resumes():
 def test_ready_and_killed_are_states():
     """They hold from their event until the opposite one."""
     journal = Journal()
-    assert journal.book.not_ready == ("not started",)
+    assert journal.book.not_ready == ("no runner has started; start one: kobe run",)
     assert journal(e.Ready()).ready
     assert journal(e.NotReady(reasons=("clock jumped",))).not_ready == ("clock jumped",)
     assert journal(e.Killed(by="SIGUSR1", reason="test")).killed == "SIGUSR1: test"

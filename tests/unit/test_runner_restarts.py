@@ -1,4 +1,4 @@
-"""A runner that is killed, anywhere, and started again: every job once, every order once, the same fills to the cent."""
+"""A runner that is killed, anywhere, and started again: every job and order once, the same fills to the cent."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -44,25 +45,30 @@ def test_killed_anywhere_two_days_come_to_the_same(tmp_path: Path, seed: int):
     """A kill and a restart at each of the days' moments: jobs, orders and fills of a process that lived."""
     whole, killed = new(tmp_path / "whole"), new(tmp_path / "killed")
     whole.play([MONDAY, TUESDAY])
-    assert play_and_die(killed, [MONDAY, TUESDAY], seed) >= 5
+    assert play_and_die(killed, [MONDAY, TUESDAY], seed) >= 2
     assert worth(killed) == worth(whole)
 
 
 def test_killed_at_each_step_of_the_scan_that_buys(tmp_path: Path):
-    """The process dies at its first look at the clock, at its second ...: every time there is one order, and it fills."""
-    deaths, unknown = 0, 0
+    """The process dies at its first look at the clock, its second ...: every time there is one order, and it fills.
+
+    Only between the record that it is sent and its first byte is it lost; then it is UNKNOWN, and none takes its place.
+    """
+    lost, found = 0, 0
     for n in range(1, 200):
-        home = new(tmp_path / str(n))
+        home = new(tmp_path / str(n), dies_sending=True)
         home.step_and_die("23 08:00", 0)
         died = home.step_and_die("23 09:35", n)
-        assert home.traded == TRADED, n
+        states = [event.state for event in home.events(OrderMoved)]
+        assert home.traded == (TRADED if states != [State.SENT, State.UNKNOWN] else []), n
         assert home.jobs == [("morning", "done"), ("scan-1", "done")], n
-        assert Counter(event.intent.leg for event in home.events(Intended)) == {"entry": 1, "stop": 1}, n
-        deaths, unknown = deaths + died, unknown + any(e.state is State.UNKNOWN for e in home.events(OrderMoved))
+        assert [event.intent.leg for event in home.events(Intended)] == ["entry", "stop"][: 1 + bool(home.traded)], n
+        lost, found = lost + (not home.traded), found + (bool(home.traded) and State.UNKNOWN in states)
         if not died:
             break
-    assert deaths > 20
-    assert unknown > 2, "of them some between the sending of an order and its answer"
+    assert n > 20
+    assert lost == 1
+    assert found >= 1
 
 
 def test_a_year_of_kills(tmp_path: Path):
@@ -82,16 +88,17 @@ def test_a_year_of_kills(tmp_path: Path):
         ("morning", "scan-1", "scan-2", "scan-3", "eod"), SESSIONS)
 
 
-def test_a_scan_that_was_decided_is_finished_after_its_grace_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Killed after the decision, restarted ten minutes later: the scan is done, and nobody is told that it was missed."""
+def test_a_scan_that_was_decided_is_finished_after_its_grace_not_missed(tmp_path: Path, monkeypatch: Any):
+    """Killed after the decision, restarted ten minutes later: the scan is done, and nobody is told of a missed one."""
     def dies(*words: object) -> None:
         raise Killed
 
     home = new(tmp_path / "home")
     home.step_and_die("23 08:00", 0)
-    with monkeypatch.context() as patch, pytest.raises(Killed), home.runner() as (runner, _):
+    with monkeypatch.context() as patch, home.runner() as (runner, _):
         patch.setattr(Runner, "_finish", dies)
-        home.step(runner, "23 09:35")
+        with pytest.raises(Killed):
+            home.step(runner, "23 09:35")
     home.step_and_die("23 09:45", 0)
     assert home.jobs == [("morning", "done"), ("scan-1", "done")]
     assert not home.alerts("warning")
