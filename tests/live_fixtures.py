@@ -121,7 +121,7 @@ class Troubled:
 
 
 IN_LOCK = 2
-"""How often the taking of the lead asks for the time. Who dies in it lets go of the file only with its whole process."""
+"""How often taking the lead asks for the time. Who dies in it lets go of the file only with its whole process."""
 DOWN = Rule(fault=Fault.STATUS, status=503)
 """Nothing is answered."""
 
@@ -184,7 +184,7 @@ class Home:
             self.step(runner, *(moment for day in days for moment in looks(day)))
 
     def step_and_die(self, moment: str | datetime, dies_at: int) -> bool:
-        """A look by a process that dies when it asks for the time the so manieth time, and by another if so; whether."""
+        """A look by a process that dies when it asks the time the so manieth time, and by another if so; whether."""
         self.clock.move_to(at(moment))
         self.clock.asked, self.clock.dies_at = -IN_LOCK, dies_at
         try:

@@ -54,9 +54,10 @@ def _not_ready(book: Book, record: Record, event: e.NotReady) -> Book:
 
 def _session_opened(book: Book, record: Record, event: e.SessionOpened) -> Book:
     recent = (*book.sessions, event.session)[-DAY_TRADE_SESSIONS:]
+    kept = {k: o for k, o in book.orders.items() if o.open or o.intent.session == event.session}  # stops of the night
     return replace(
         book, session=event.session, sessions=recent, start_equity=event.equity, equity=event.equity,
-        peak=max(book.peak or event.equity, event.equity), orders={k: o for k, o in book.orders.items() if o.open},
+        peak=max(book.peak or event.equity, event.equity), orders=kept,
         closed=(), jobs={}, scans={}, stood_down={}, day_trades=tuple(t for t in book.day_trades if t[0] in recent))
 
 

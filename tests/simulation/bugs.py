@@ -263,7 +263,7 @@ BUGS = (
     Bug(torn_tail_trusted),
     Bug(no_write_ahead),
     Bug(no_fsync),
-    Bug(key_not_unique, "the broker's refusal of ids it has had", UNIQUE_OFF),
+    Bug(key_not_unique),
     Bug(stop_not_withdrawn, "the look at open orders before an exit, and the broker's refusal to sell shares twice",
         COVERED_OFF, _no_look_at_open_orders),
     Bug(halt_ignored),

@@ -37,5 +37,5 @@ def test_a_stop_that_failed_before_the_session_opened_is_decided_again_in_it(hom
         assert [o.state for o in runner.book.orders.values() if o.intent.leg == "stop"][-1] is State.REJECTED
         troubled.follow()
         home.step(runner, "24 08:00", "24 09:31", "24 09:35")
-        assert [o.state for o in runner.book.orders.values() if o.intent.leg == "stop"] == [State.ACCEPTED]
+        assert [o.state for o in runner.book.open_orders("ACME") if o.intent.leg == "stop"] == [State.ACCEPTED]
     assert len(stops(home)) == len(set(stops(home))) == 3

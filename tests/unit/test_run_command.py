@@ -6,8 +6,7 @@ import socket
 import time
 import urllib.error
 import urllib.request
-from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from datetime import UTC, datetime
 
 import pytest
 from run_books import Books
@@ -16,15 +15,9 @@ from run_fixtures import started as start
 
 from kobe81.app.cli import main
 from kobe81.app.live.keys import alpaca_keys, required
-from kobe81.app.live.live_quotes import LiveQuotes
-from kobe81.app.live.paper import Todays
-from kobe81.app.live.play import HastenedClock
 from kobe81.core.clock import SteppedClock
-from kobe81.core.decisions import Quote
 from kobe81.core.errors import UsageError
 from kobe81.core.events import Killed, Started, Stopped
-from kobe81.core.ports import BrokerError
-from kobe81.execution.exchange.quotes import BarQuotes
 
 KEY = "PKRIGHT0000000000001"
 PATIENCE = 60.0
@@ -264,76 +257,3 @@ class TestKeys:
         assert alpaca_keys({}, tmp_path / "none") is None
         with pytest.raises(UsageError, match="chmod 600"):
             required(None, tmp_path / "none")
-
-
-class Script:
-    """A feed that gives these answers, one a look; None does not answer."""
-
-    name = "script"
-
-    def __init__(self, *answers):
-        self._answers = list(answers)
-
-    def quotes(self, symbols):
-        answer = self._answers.pop(0)
-        if answer is None:
-            raise BrokerError("no answer")
-        return dict.fromkeys(symbols, answer)
-
-
-def quote(middle, at, spread="0.10"):
-    half = Decimal(spread) / 2
-    return Quote(bid=Decimal(middle) - half, ask=Decimal(middle) + half, last=Decimal(middle), at=at)
-
-
-def test_live_quotes_are_a_path_through_what_was_seen():
-    """At 100 and ten seconds later at 110: a stop at 105 is met half way; a feed that is silent adds nothing."""
-    clock = SteppedClock(NOON)
-    feed = Script(quote("100", NOON), quote("110", NOON + timedelta(seconds=10)), None)
-    quotes = LiveQuotes(feed, BarQuotes.__new__(BarQuotes), clock)
-    first = quotes.quote("AAPL", clock.now())
-    assert (first.bid, first.ask, first.at) == (Decimal("99.95"), Decimal("100.05"), NOON)
-    clock.sleep(10.0)
-    (_, leg) = quotes.span("AAPL", NOON, clock.now())
-    assert (leg.first, leg.last) == (100, 110)
-    assert leg.reaches(Decimal("105")) == NOON + timedelta(seconds=5)
-    clock.sleep(10.0)
-    assert quotes.quote("AAPL", clock.now()).price == 110
-    assert quotes.span("AAPL", NOON + timedelta(seconds=11), clock.now()) == []
-
-
-def test_live_quotes_ask_at_most_once_a_second():
-    """The exchange looks at its prices with every request; the feed is asked once."""
-    clock = SteppedClock(NOON)
-    quotes = LiveQuotes(Script(quote("100", NOON)), BarQuotes.__new__(BarQuotes), clock)
-    assert {quotes.quote("AAPL", NOON).price for _ in range(5)} == {100}
-
-
-def test_no_leg_goes_through_the_night():
-    """What happened between two days is no price that anybody could have traded at."""
-    clock = SteppedClock(NOON)
-    quotes = LiveQuotes(Script(quote("100", NOON), quote("50", NOON + timedelta(days=1))), BarQuotes.__new__(BarQuotes),
-                        clock)
-    quotes.quote("AAPL", NOON)
-    clock.sleep(86_400.0)
-    assert [(leg.first, leg.last) for leg in quotes.span("AAPL", NOON, clock.now())] == [(100, 100), (50, 50)]
-
-
-def test_yesterdays_quotes_are_no_quotes():
-    """A feed made of bars keeps showing the last one; today it has none."""
-    clock = SteppedClock(NOON)
-    assert Todays(Script(quote("100", NOON - timedelta(days=1))), clock).quotes(["AAPL"]) == {}
-    assert Todays(Script(quote("100", NOON)), clock).quotes(["AAPL"])["AAPL"].last == 100
-
-
-def test_a_hastened_clock_runs_as_told_and_can_be_put_forward():
-    """Wall and monotonic time go together, so that nothing looks like a jump."""
-    clock = HastenedClock(NOON, 600.0)
-    before = clock.now(), clock.monotonic()
-    clock.sleep(60.0)
-    clock.move_to(NOON + timedelta(hours=5))
-    clock.move_to(NOON)
-    after = clock.now(), clock.monotonic()
-    assert after[0] >= NOON + timedelta(hours=5)
-    assert abs((after[0] - before[0]).total_seconds() - (after[1] - before[1])) < 0.5
-

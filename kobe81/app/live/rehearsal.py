@@ -13,19 +13,18 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 from msgspec.json import decode
 
-from kobe81.app.live.schedule import jobs
+from kobe81.app.live.play import play, play_clock, resumes
 from kobe81.app.live.station import Listener, Market, Places, station
 from kobe81.core.bars import Bars
-from kobe81.core.clock import Clock, SteppedClock
+from kobe81.core.clock import Clock
 from kobe81.core.decisions import encode
-from kobe81.core.errors import UsageError
 from kobe81.engine.rules import Rules
 from kobe81.execution.alpaca_feed import AlpacaFeed
 from kobe81.execution.broker_paper import InProcess, paper_broker
@@ -36,8 +35,6 @@ from kobe81.execution.exchange.wire import Request, Response
 from kobe81.strategies import Strategy, strategy
 
 ACCOUNT = "rehearsal"
-EVENING = timedelta(minutes=1)
-"""How long after its last job a day is over."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +51,14 @@ class Script:
 def rehearse(folder: Path, script: Script, sessions: Sequence[date], listeners: Sequence[Listener] = (), *,
              dies: bool = False) -> None:
     """Run these sessions in `folder`, from wherever its journal stopped; dies: until its first order is accepted."""
-    clock = SteppedClock(_begins(folder, sessions[0]))
+    clock = play_clock(resumes(folder, sessions[0]), 0.0)
     with exchange_of(folder, script, clock) as exchange:
         handled = _Deadly(exchange) if dies else exchange
         market = Market(broker=lambda switch: paper_broker(handled, clock, switch),
                         feed=AlpacaFeed(InProcess(exchange, clock), clock, "iex"), bars=lambda: script.bars,
                         strategies=script.strategies, rules=script.rules, mode="paper")
         with station(Places(folder), market, clock, listeners) as runner:
-            for session in sessions:
-                for moment in _moments(session):
-                    clock.move_to(moment)
-                    runner.step()
-            runner.stop("the rehearsal is over")
+            play(runner, clock, sessions, 0.0)
 
 
 @contextmanager
@@ -90,30 +83,6 @@ class _Deadly:
         if request.method == "POST" and answer.status < 300:
             os.kill(os.getpid(), signal.SIGKILL)
         return answer
-
-
-def _begins(folder: Path, session: date) -> datetime:
-    """Just before the first job of the first session, or where the journal stopped, whichever is later."""
-    from kobe81.store.journal import open_journal
-
-    first = _moments(session)[0]
-    if not Places(folder).journal.exists():
-        return first
-    journal = open_journal(Places(folder).journal, SteppedClock(first))
-    try:
-        seq, _ = journal.head()
-        return max([first, *(record.time for record in journal.since(seq - 1))])
-    finally:
-        journal.close()
-
-
-def _moments(session: date) -> list[datetime]:
-    """When something is due: each job, and a look every half hour in between, for stops that fill."""
-    today = jobs(session)
-    if not today:
-        raise UsageError(f"the exchange is closed on {session}; give a session, as 2023-02-03")
-    looks = (today[1].at + timedelta(minutes=30 * i) for i in range(1, 48))
-    return sorted({*(job.at for job in today), *(t for t in looks if t < today[-1].at), today[-1].at + EVENING})
 
 
 class Plan(Struct, frozen=True, kw_only=True):
