@@ -48,7 +48,7 @@ class NotReady(Event, frozen=True):
 
 class AccountOpened(Event, frozen=True):
     """The first look at an account whose journal is empty: the cash all later cash is counted from. before: ids of
-    account activities that this cash already holds."""
+    the account activities that this cash already holds, and of the orders that were over."""
 
     account: str
     cash: Decimal

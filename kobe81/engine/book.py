@@ -109,9 +109,9 @@ class Alert(Struct, frozen=True, kw_only=True):
 class Book(Struct, frozen=True, kw_only=True):
     """The fold of the journal up to `seq`.
 
-    cash: None until an account was opened, at opened_at; before: activities older than that. reconciled_at: when book
-    and broker last agreed. session: the latest opened. orders: the open ones, and all of this session,
-    by client order id. foreign: open orders at the broker that are not ours, by the broker's id. left: the session in
+    cash: None until an account was opened, at opened_at; before: activities and orders older than that. reconciled_at:
+    when book and broker last agreed. session: the latest opened. orders: the open ones, and all of this session, by
+    client order id. foreign: open orders at the broker that are not ours, by the broker's id. left: the session in
     which each symbol was last left. closed: this session's finished trades. start_equity: the session's; peak: the
     highest equity seen. failures: (when, source) of the last 15 minutes, the
     latest hundred. day_trades: (session, symbol) of the last

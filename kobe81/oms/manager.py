@@ -65,6 +65,10 @@ class OrderManager:
             cause = seen.seq
         self.outbox.commit(lambda book: protect(book, snapshot, self._rules), cause)
         self.outbox.send_waiting()
+        book = self._ledger.book
+        for position in [p for p in book.positions.values() if needs_stop(book, p)]:
+            self.outbox.alarm(f"{position.entry}|{snapshot.session}",
+                              f"{position.symbol}: {position.qty:f} shares stand without a stop; see: kobe orders")
 
     def _withdraw(self, snapshot: Snapshot) -> None:
         """Cancel the stops of positions that are due, and wait until the broker says what became of them.

@@ -88,14 +88,18 @@ class Outbox:
         The broker refuses an id it has, and then the order is found: there is one, whichever of the two arrived.
         """
         answer = self._broker.submit(order, reduce_only=self._reduce_only)
-        intent, cause = order.value, self._ledger.book.seq
+        intent = order.value
         if isinstance(answer, Accepted):
-            self._ledger.tell(OrderMoved(order=intent.id, state=State.ACCEPTED, broker=answer.order.id), cause=cause)
-            return
-        bare = Alerted(id=f"bare|{intent.id}", severity="critical",
-                       text=f"{intent.symbol}: {intent.qty} shares may be without a stop: {answer.reason}")
-        with suppress(AlreadyThere):  # once for each stop
-            self._ledger.tell(bare, cause=cause, keys=(bare.id,))
+            found = OrderMoved(order=intent.id, state=State.ACCEPTED, broker=answer.order.id)
+            self._ledger.tell(found, cause=self._ledger.book.seq)
+        else:
+            self.alarm(intent.id, f"{intent.symbol}: {intent.qty} shares may be without a stop: {answer.reason}")
+
+    def alarm(self, what: str, text: str) -> None:
+        """A position that stands without its stop is for a person to look at; it is told once."""
+        alert = Alerted(id=f"bare|{what}", severity="critical", text=text)
+        with suppress(AlreadyThere):
+            self._ledger.tell(alert, cause=self._ledger.book.seq, keys=(alert.id,))
 
 
 def _events(intent: Intent, answer: Answer) -> list[AnyEvent]:
@@ -109,6 +113,6 @@ def _events(intent: Intent, answer: Answer) -> list[AnyEvent]:
     else:
         state, reason = State.UNKNOWN, answer.reason
     said = f"{intent.symbol}: {intent.leg} order of {intent.qty} shares {state}: {reason}"
-    alert = Alerted(id=f"{state}|{intent.id}", severity="critical" if intent.leg == "stop" else "warning", text=said)
+    alert = Alerted(id=f"{state}|{intent.id}", severity="warning", text=said)
     failed: list[AnyEvent] = [Failed(source="api", note=said)] if state is State.UNKNOWN else []
     return [OrderMoved(order=intent.id, state=state, reason=reason), *failed, alert]

@@ -27,7 +27,7 @@ from kobe81.core.orders import MAYBE_AT_BROKER, Fill, State
 from kobe81.core.ports import Activities, Broker, BrokerOrder
 from kobe81.engine.book import Book, Order
 from kobe81.oms.ledger import Ledger
-from kobe81.oms.order_state import ended
+from kobe81.oms.order_state import ENDED, ended
 
 OVERLAP = timedelta(days=7)
 """How far back activities and orders are asked for again: late ones are found, known ones recognised by their id."""
@@ -144,15 +144,17 @@ class Reconciler:
         """The first look at an account: its cash is where counting begins, its past is not ours."""
         if self._ledger.book.cash is not None:
             return
-        before = self._broker.activities(self._clock.now() - OVERLAP)
+        since = self._clock.now() - OVERLAP
+        done, before = self._broker.orders(since), self._broker.activities(since)
         account = self._broker.account()
-        seen = tuple(sorted({*(f.execution for f in before.fills), *(m.activity for m in before.moves)}))
+        seen = tuple(sorted({*(f.execution for f in before.fills), *(m.activity for m in before.moves),
+                             *(o.id for o in done if o.status in {"filled", *ENDED})}))
         self._ledger.tell(AccountOpened(account=account.number, cash=account.cash, before=seen))
 
     def _adopt(self, orders: Iterable[BrokerOrder]) -> None:
         """Record what others have ordered; it stops trading until a person has looked."""
         book = self._ledger.book
-        ours = {*book.orders, *(o.broker for o in book.orders.values() if o.broker)}
+        ours = {*book.orders, *book.before, *(o.broker for o in book.orders.values() if o.broker)}
         strange = [o for o in orders if o.client not in ours and o.id not in ours and o.id not in book.foreign]
         known = self._ledger.journal.known([key for o in strange for key in (f"order|{o.client}", f"adopted|{o.id}")])
         for order in strange:

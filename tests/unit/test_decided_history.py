@@ -157,6 +157,15 @@ def test_a_target_reached_at_the_open(day, reason, price):
     assert fills.entry.tolist() == [1, 8]
 
 
+def test_an_open_at_the_stop_is_a_gap():
+    """It leaves at the open and frees its slot there: the other symbol's signal of the day before enters that day."""
+    bars = market(OVER | dict.fromkeys((2, 3, 4), (2.0, 4.0, 2.0, 4.0)), STILL)
+    rule = Given(9, (0, 6), (2.0, 1.0), (np.nan, np.nan), (1.0, 1.0))
+    account = replace(FREE, max_positions=1)
+    assert assert_same(bars, rule, account) == 2
+    assert decide_history(bars, rule, account, rules(account)).fills.entry.tolist() == [1, 7]
+
+
 @given(st.floats(0.0, 1e6))
 @example(NEIGHBOURS[0])
 def test_confidence_keeps_the_order_of_the_scores(score):

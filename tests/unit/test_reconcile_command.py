@@ -3,13 +3,14 @@
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 
 import pytest
 from cli_fixtures import folder, kobe, refused  # noqa: F401  (fixtures)
 from readiness_fixtures import DAY, journal_of, rehearsed
 
 from kobe81.app.clock import SystemClock
-from kobe81.app.live.reconciling import halted_by, resume, unclean
+from kobe81.app.live.reconciling import agrees, halted_by, resume, unclean
 from kobe81.core import events as e
 from kobe81.core.clock import SteppedClock
 from kobe81.core.decisions import encode
@@ -84,6 +85,13 @@ def test_a_difference_halts_and_exits_1(kobe, home):  # noqa: F811
     assert "kobe reconcile --adopt" in done.err
     assert len(told(home, e.Halted)) == 1
     assert at_exchange(home, ("GET", "/v2/orders", {"status": "all"}, b"")) == [[]]
+
+
+@pytest.mark.parametrize(("what", "apart", "equal"), [
+    ("cash", "0.01", True), ("cash", "0.011", False), ("META", "0", True), ("META", "0.001", False)])
+def test_shares_are_compared_exactly_and_cash_to_the_cent(what, apart, equal):
+    """A broker's rounding is no difference, a thousandth of a share is one."""
+    assert agrees(e.Difference(what=what, book=Decimal(5), broker=5 + Decimal(apart))) == equal
 
 
 def test_adoption_makes_the_book_the_brokers(kobe, home):  # noqa: F811

@@ -155,7 +155,7 @@ def test_half_a_year_of_the_sample_is_the_backtest_s():
 
 
 def test_bars_of_the_session_and_after_change_nothing():
-    """No look ahead: with all bars from the session on removed, or a hundred times as high, the watchlist is the same."""
+    """No look ahead: with all bars from the session on removed, or a hundred times as high, it is the same."""
     whole = made_bars()
     session = number(MONDAY)
     for other in (whole.between(0, session - 1), made_bars(changed={

@@ -39,7 +39,7 @@ NEXT = timedelta(days=10)
 """Days after the last bar among which there is a session."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Closes:
     """A feed that shows the last closes as if they were quoted at an instant."""
 

@@ -130,7 +130,7 @@ class Runner:
         self._swept, self._agreed = self.crew.clock.now(), False
         try:
             self._open_session()
-            self._agreed = self.crew.manager.recover(self.crew.sight.bare(session_at(self._swept)))
+            self._agreed = self.crew.manager.recover(self.crew.sight.bare(self.book, session_at(self._swept)))
         except BrokerError as error:
             self._tell(Failed(source="api", note=str(error)))
             return self._say_ready([f"the broker does not answer: {error}"])

@@ -56,16 +56,20 @@ class Sight:
             session=watch.session, scan=job.scan, at=self.clock.now(), entries=job.entries, exits=job.exits,
             opens=opens, closes=closes, bars=watch.bars, candidates=candidates, quotes=quotes,
             facts={s: watch.facts[s] for s in symbols if s in watch.facts}, held=held, account=account,
-            killed=bool(self.switch.engaged()), untradable=barred, missing=tuple(asked.missing))
+            killed=self._killed(book), untradable=barred, missing=tuple(asked.missing))
 
-    def bare(self, session: date) -> Snapshot:
+    def bare(self, book: Book, session: date) -> Snapshot:
         """What a restart sees: enough to put stops where there are none."""
         asked = _Asked()
         opens, closes = hours(EXCHANGE, session) or (None, None)
         return Snapshot(session=session, scan="restart", at=self.clock.now(), entries=False, exits=False, opens=opens,
                         closes=closes, bars="", candidates=(), quotes={}, facts={}, held={},
-                        account=asked.of(self.broker.account, None), killed=bool(self.switch.engaged()),
+                        account=asked.of(self.broker.account, None), killed=self._killed(book),
                         missing=tuple(asked.missing))
+
+    def _killed(self, book: Book) -> bool:
+        """Whether the switch exists, or was seen and nobody lifted it: a deleted file is not a person with a reason."""
+        return bool(self.switch.engaged() or book.killed)
 
     def _hours(self, asked: _Asked, session: date) -> tuple[datetime | None, datetime | None]:
         """The session's hours; none while the broker says that its market is closed, or does not say."""
