@@ -21,7 +21,7 @@ def desk(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("desk")
     load("sample", symbols="AAPL,MSFT,NVDA").bars.to_frame().write_csv(folder / "prices.csv")
-    copy(ROOT / "docs/examples/small.toml", folder)
+    copy(ROOT / "kobe81/app/live/small.toml", folder)
     return folder
 
 

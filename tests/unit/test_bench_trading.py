@@ -89,15 +89,15 @@ def test_a_restart_is_ready_on_a_journal_of_exactly_that_length(source: Source, 
 
 
 def test_a_restart_looks_at_every_record(source: Source, tmp_path: Path) -> None:
-    """One flipped digit deep in the journal, and there is no READY."""
+    """One word changed deep in the journal, and there is no READY."""
     home = make_home(tmp_path / "home", source.bars(), 1_100)
     with closing(sqlite3.connect(Places(home).journal, isolation_level=None)) as hand:
         guards = hand.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
         for name, _ in guards:
             hand.execute(f"DROP TRIGGER {name}")
         (body,) = hand.execute("SELECT body FROM records WHERE seq = 700").fetchone()
-        assert b"100000" in body
-        hand.execute("UPDATE records SET body = ? WHERE seq = 700", (body.replace(b"100000", b"100001"),))
+        assert b'"state":"sent"' in body
+        hand.execute("UPDATE records SET body = ? WHERE seq = 700", (body.replace(b"sent", b"gone"),))
         for _, sql in guards:
             hand.execute(sql)
     with pytest.raises(Damaged, match="record 700"):

@@ -9,7 +9,7 @@ import tempfile
 import textwrap
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -18,9 +18,13 @@ from typing import Any
 
 import msgspec
 
+from kobe81.app.live.config import LiveConfig, read_config
+from kobe81.app.live.inspection import Inspection
 from kobe81.app.live.parity import Parity, differences, parity
+from kobe81.app.live.readiness import items
 from kobe81.app.live.rehearsal import ACCOUNT, Plan, Script, exchange_of, rehearse, run_and_die
 from kobe81.app.live.replay import Remade, replay
+from kobe81.app.live.schedule import jobs
 from kobe81.app.live.station import Places
 from kobe81.app.live.telling import Teller
 from kobe81.core.calendar import sessions as calendar_sessions
@@ -36,12 +40,10 @@ from kobe81.execution.broker_paper import paper_broker
 from kobe81.execution.kill_switch import FileKillSwitch
 from kobe81.store import audit_trail, checkpoints
 from kobe81.store.journal import open_journal
-from kobe81.strategies import strategies, strategy
 
 WIDEST, HANGING = 110, 18
 """Columns that a line may take, and where its second line begins."""
-SMALL_ACCOUNT: dict[str, Any] = {"account": ACCOUNT, "trading": {"notional": 500},
-                                 "gates": {"policy_gate": {"max_order": "600"}}}
+SMALL = Path(__file__).with_name("small.toml")
 """Without a config: orders of $500 under a day's budget of $1,000, so that a day shows what a limit does."""
 
 
@@ -102,8 +104,13 @@ def simulate(first: date, count: int, data: str, config: Path | None, out: Path 
         raise UsageError(f"{first} is no session of the exchange, or --sessions {count} is not at least 1")
     with ExitStack() as stack:
         folder = _folder(out, stack)
-        made = {name: asdict(strategy(name)) for name in strategies.names()}
-        plan = Plan(folder=str(folder), bars=data, sessions=tuple(days), strategies=made, rules=SMALL_ACCOUNT)
+        settings = read_config(config, SMALL)._replace(data={"data": data})
+        made = {s.name: asdict(s) for s in settings.strategies}
+        plan = Plan(folder=str(folder), bars=data, sessions=tuple(days), strategies=made,
+                    rules=settings.rules(ACCOUNT).values)
+        if not quiet:
+            _announce(plan)
+            _preflight(settings, plan)
         outcome = _run(plan, crash=crash, quiet=quiet)
         if quiet:
             sys.stdout.write(msgspec.json.encode(summary(outcome)).decode() + "\n")
@@ -123,12 +130,26 @@ def _folder(out: Path | None, stack: ExitStack) -> Path:
     return out
 
 
+def _announce(plan: Plan) -> None:
+    more = f" and {len(plan.sessions) - 1} more" if plan.sessions[1:] else ""
+    _wrapped(f"A trading day, {plan.sessions[0]}{more}, on the bars {plan.bars!r}. Runner, order path and exchange are the "
+             f"real ones, the prices are past, the clock is stepped. New York time.\n")
+
+
+def _preflight(settings: LiveConfig, plan: Plan) -> None:
+    """Say in a line whether everything is ready, and name what is not."""
+    begins = jobs(plan.sessions[0])[0].at
+    with closing(Inspection("paper", Places(Path(plan.folder)), lambda: settings, {}, SteppedClock(begins))) as look:
+        found = list(items(look))
+    count = Counter(item.state for item in found)
+    others = ", ".join(item.name for item in found if item.state != "pass")
+    _wrapped(f"08:00:00  preflight: {len(found)} items, {count['pass']} pass, {count['warn']} warn, {count['fail']} fail "
+             f"({others})")
+
+
 def _run(plan: Plan, *, crash: bool, quiet: bool) -> Outcome:
     folder, script = Path(plan.folder), plan.script
     say: Callable[[str], None] = _nothing if quiet else _wrapped
-    say(f"A trading day, {plan.sessions[0]}{f' and {len(plan.sessions) - 1} more' if plan.sessions[1:] else ''}, on "
-        f"{script.bars.origin.label}")
-    say("Real runner, order path and exchange; past prices, a stepped clock, no money. New York time.\n")
     killed = crash and run_and_die(plan) == -signal.SIGKILL
     teller = Teller(say)
     if killed:
@@ -142,7 +163,8 @@ def _run(plan: Plan, *, crash: bool, quiet: bool) -> Outcome:
 def _wrapped(line: str) -> None:
     """Print a line, its continuation under its text."""
     width = min(shutil.get_terminal_size().columns, WIDEST)
-    print(textwrap.fill(line, width, subsequent_indent=" " * HANGING, break_long_words=False) if line.strip() else "",
+    indent = "" if line.endswith("\n") else " " * HANGING
+    print(textwrap.fill(line, width, subsequent_indent=indent, break_long_words=False),
           end="\n\n" if line.endswith("\n") else "\n")
 
 
