@@ -26,7 +26,7 @@ from kobe81.core.bars import FIELDS, Bars
 from kobe81.core.calendar import sessions
 from kobe81.core.clock import SteppedClock, utc
 from kobe81.core.days import number
-from kobe81.core.events import Alerted, Decided, Filled, Intended, JobDone, Record
+from kobe81.core.events import Alerted, AnyEvent, Decided, Filled, Intended, JobDone, Record
 from kobe81.engine.rules import Rules
 from kobe81.execution.alpaca_feed import AlpacaFeed
 from kobe81.execution.broker_paper import InProcess, paper_broker
@@ -251,3 +251,10 @@ def worth(done: Home) -> dict[str, Any]:
     jobs_done = [(event.session, event.job, event.outcome) for event in done.events(JobDone)]
     orders = [(i.id, i.qty, i.limit) for i in (event.intent for event in done.events(Intended)) if i.leg != "stop"]
     return {"jobs": jobs_done, "orders": orders, "fills": done.traded}
+
+
+def people(home: Home, *events: AnyEvent) -> None:
+    """What somebody else writes into the journal meanwhile."""
+    journal = open_journal(home.places.journal, home.clock)
+    journal.append(*events)
+    journal.close()

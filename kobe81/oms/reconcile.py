@@ -35,12 +35,16 @@ OVERLAP = timedelta(days=7)
 ROUNDS = 5
 """How often book and broker are compared while fills keep arriving in between."""
 
+LATE = timedelta(minutes=5)
+"""How long fills that orders tell of may be missing among the activities."""
+
 
 class Reconciler:
     """Brings the book up to the broker. Facts are recorded, whatever they are; no order is invented to close a gap."""
 
     def __init__(self, ledger: Ledger, broker: Broker, clock: Clock) -> None:
         self._ledger, self._broker, self._clock = ledger, broker, clock
+        self._differ_since: float | None = None
 
     # orders and fills
 
@@ -132,9 +136,10 @@ class Reconciler:
         held = {p.symbol: p.qty for p in positions if p.qty}
         differences = tuple(self._differences(held, account.cash))
         if differences:
-            self._halt(differences)
+            if not self._are_coming(differences):
+                self._halt(differences)
             return False
-        book = self._ledger.book
+        book, self._differ_since = self._ledger.book, None
         if book.session:
             self._ledger.tell(Valued(session=book.session, equity=account.equity), cause=book.seq)
         self._ledger.tell(Reconciled(cash=account.cash, positions=held), cause=book.seq)
@@ -174,6 +179,21 @@ class Reconciler:
                 yield Difference(what=symbol, book=ours, broker=theirs)
         if not (book.cash is not None and abs(book.cash - cash) <= CENT):
             yield Difference(what="cash", book=book.cash or ZERO, broker=cash)
+
+    def _are_coming(self, differences: tuple[Difference, ...]) -> bool:
+        """Whether fills explain them that activities do not show yet: those that our orders tell of, or may have had
+        where they are unknown. Until they are shown book and broker do not agree, and nothing is sent."""
+        now = self._clock.monotonic()
+        since = self._differ_since = now if self._differ_since is None else self._differ_since
+        told: dict[str, Decimal] = {}
+        for order in self._at_broker():
+            found, intent = self._look_up(order), order.intent
+            filled = found.filled if found else Decimal(intent.qty) if order.state is State.UNKNOWN else order.filled
+            way = 1 if intent.side == "buy" else -1
+            told[intent.symbol] = told.get(intent.symbol, ZERO) + way * (filled - order.filled)
+        shares = [(d.broker - d.book, told.get(d.what, ZERO)) for d in differences if d.what != "cash"]
+        explained = any(told.values()) and all(min(ZERO, due) <= more <= max(ZERO, due) for more, due in shares)
+        return explained and now - since <= LATE.total_seconds()
 
     def _halt(self, differences: tuple[Difference, ...]) -> None:
         told = "; ".join(f"{d.what}: book {d.book}, broker {d.broker}" for d in differences)

@@ -142,6 +142,8 @@ STILL = dict.fromkeys(range(5), (4.0, 4.0, 4.0, 4.0))
 
 @pytest.mark.parametrize(("day", "reason", "price"), [
     ((6.0, 6.0, 2.0, 3.0), "stop", 2.0),       # opens above its target, and falls to its stop: the stop comes first
+    ((5.0, 5.0, 2.0, 3.0), "stop", 2.0),       # exactly at it is no different
+    ((5.0, 5.0, 4.0, 4.0), "target", 5.0),
     ((6.0, 6.0, 5.0, 5.0), "target", 6.0),     # at the open, which is better than the target
     ((4.0, 5.0, 3.0, 4.0), "target", 5.0),
 ])  # fmt: skip
@@ -155,6 +157,26 @@ def test_a_target_reached_at_the_open(day, reason, price):
     fills = decide_history(bars, rule, account, rules(account)).fills
     assert (EXIT_REASONS[fills.reason[0]], fills.exit_price[0], fills.exit[0]) == (reason, price, 2)
     assert fills.entry.tolist() == [1, 8]
+
+
+def test_a_position_without_a_bar_is_worth_its_last_close():
+    """A quarter of $1,000 buys 62 at 4, which close at 6 and have no bar the next day: 752 + 372 = 1,124, of which a
+    quarter buys 70 at 4."""
+    held = {0: (4.0,) * 4, 1: (4.0, 6.0, 4.0, 6.0), 3: (4.0,) * 4, 4: (4.0,) * 4}
+    rule = Given(9, (0, 6), (1.0, 1.0), (np.nan, np.nan), (1.0, 1.0))
+    account = replace(FREE, cash=1_000.0, sizing="fraction", size=0.25)
+    assert assert_same(market(held, STILL), rule, account) == 2
+    assert decide_history(market(held, STILL), rule, account, rules(account)).fills.qty.tolist() == [62, 70]
+
+
+def test_fees_of_a_large_sale():
+    """500,000 shares sold for $1,000,000 in January 2020: $20.70 to the SEC, and to FINRA not 500,000 x $0.000119 =
+    $59.50 but the most it took of a trade then, $5.95."""
+    bars = market(dict.fromkeys(range(18_270, 18_280), (2.0,) * 4))
+    rule = Given(2, (0,), (1.0,), (np.nan,), (1.0,))
+    account = Account(cash=2e6, notional=1e6, slippage_bps=0.0)
+    assert assert_same(bars, rule, account) == 1
+    assert decide_history(bars, rule, account, rules(account)).fills.fees.tolist() == pytest.approx([26.65])
 
 
 def test_an_open_at_the_stop_is_a_gap():

@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from kobe81.core.events import Intended
+from kobe81.core.events import Halted, Intended
 from kobe81.core.orders import State
 from kobe81.execution.exchange.misbehave import Fault, Rule
 from tests.live_fixtures import Home, at
 
 REFUSED = Rule(fault=Fault.STATUS, method="POST", path="/v2/orders", status=403)
+SHOWS_NO_FILL = Rule(fault=Fault.LOSE, method="GET", path="/v2/account/activities")
 
 
 @pytest.fixture
@@ -50,5 +52,45 @@ def test_a_switch_that_somebody_deleted_is_not_lifted(home: Home):
         home.step(runner, "23 08:30")
         home.places.switch.unlink()
         home.step(runner, "23 09:00", "23 09:35")
-        assert not runner.book.ready and runner.book.killed
-        assert exchange.posted == 0 and home.refusals == {"kill_switch"}
+        assert runner.book.killed
+        assert (runner.book.ready, exchange.posted, home.refusals) == (False, 0, {"kill_switch"})
+
+
+def test_fills_that_activities_show_later_are_waited_for(home: Home):
+    """The entry of 09:35 has filled and the position is there, but activities are entered four minutes later: nothing
+    is sent meanwhile, nothing halts, and then book and broker agree and the position has its stop."""
+    with home.runner() as (runner, exchange):
+        home.step(runner, "23 08:00")
+        exchange.follow(SHOWS_NO_FILL)
+        home.step(runner, "23 09:35", "23 09:37", "23 09:39")
+        assert (exchange.posted, runner.book.ready, runner.book.positions) == (1, False, {})
+        exchange.follow()
+        home.step(runner, "23 09:40")
+        assert runner.book.ready
+        assert [o.state for o in runner.book.open_orders("ACME")] == [State.ACCEPTED]
+    assert home.events(Halted) == []
+
+
+def test_fills_that_never_come_halt(home: Home):
+    """What an order says was filled and no activity shows within five minutes is a difference like any other."""
+    with home.runner() as (runner, exchange):
+        home.step(runner, "23 08:00")
+        exchange.follow(SHOWS_NO_FILL)
+        home.step(runner, "23 09:35", "23 09:39", "23 09:43")
+        assert home.events(Halted) == []
+        home.step(runner, "23 09:45")
+    assert len(home.events(Halted)) == 1
+    assert "ACME: book 0, broker 9" in home.events(Halted)[0].reason
+
+
+def test_a_difference_that_no_order_explains_halts_at_once(home: Home):
+    """While the entry's nine shares are still to be shown, ten are there: one of them is nobody's."""
+    with home.runner() as (runner, exchange):
+        home.step(runner, "23 08:00")
+        exchange.follow(SHOWS_NO_FILL)
+        home.step(runner, "23 09:35")
+        broker = runner.crew.sight.broker
+        more = tuple(replace(p, qty=p.qty + 1) for p in broker.positions())
+        broker.positions = lambda: more  # type: ignore[method-assign]
+        home.step(runner, "23 09:39")
+    assert "ACME: book 0, broker 10" in home.events(Halted)[0].reason

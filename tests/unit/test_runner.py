@@ -10,27 +10,19 @@ import pytest
 from kobe81.app.live.runner import Runner
 from kobe81.core.errors import LostLead
 from kobe81.core.events import (
-    Acknowledged,
     Alerted,
     Decided,
     Failed,
-    Halted,
     Intended,
     JobDone,
-    Killed,
-    Lifted,
     NotReady,
     Ready,
     Record,
-    Resumed,
     SessionOpened,
     Started,
     Stopped,
 )
 from kobe81.execution.exchange.misbehave import Fault, Rule
-from kobe81.execution.exchange.wire import Request
-from kobe81.execution.kill_switch import FileKillSwitch
-from kobe81.store.journal import open_journal
 from tests.live_fixtures import (
     DOWN,
     FRIDAY,
@@ -39,10 +31,10 @@ from tests.live_fixtures import (
     TUESDAY,
     WEDNESDAY,
     Home,
-    Troubled,
     at,
     looks,
     made_bars,
+    people,
 )
 
 DAY = [("morning", "done"), ("scan-1", "done"), ("scan-2", "done"), ("scan-3", "done"), ("eod", "done")]
@@ -54,19 +46,13 @@ def home(tmp_path: Path) -> Home:
     return Home(tmp_path)
 
 
-def people(home: Home, *events: object) -> None:
-    """What a person does to the journal meanwhile."""
-    journal = open_journal(home.places.journal, home.clock)
-    journal.append(*events)  # type: ignore[arg-type]
-    journal.close()
-
-
 def test_a_day_is_done_once_and_in_order(home: Home):
     """On Monday the candidate is bought at 09:35 at the ask, and at no other time; each job is done once."""
     home.play([MONDAY])
     assert home.jobs == DAY
     assert home.traded == TRADED
-    assert not home.alerts("critical") and not home.alerts("warning")
+    assert not home.alerts("critical")
+    assert not home.alerts("warning")
 
 
 def test_a_position_leaves_with_the_last_scan_of_its_last_bar(home: Home):
@@ -102,7 +88,8 @@ def test_run_works_until_it_is_told_to_stop(home: Home):
     with home.runner() as (runner, _):
         found.append(runner)
         runner.run(at("23 09:34:10"))
-        assert home.clock.now() == at("23 09:34:10") and not home.events(Stopped)
+        assert home.clock.now() == at("23 09:34:10")
+        assert not home.events(Stopped)
         runner.run()
     assert home.clock.now() < at("23 09:35:10")
     assert home.events(Stopped) == [Stopped(reason="Ctrl-C")]
@@ -145,7 +132,7 @@ def test_a_scan_is_caught_up_within_five_minutes(home: Home, late: str, outcome:
 
 
 def test_started_in_the_afternoon_the_morning_is_caught_up_and_scans_are_skipped(home: Home):
-    """At 14:00 the session is opened, its morning done, both early scans are skipped; the last and the evening follow."""
+    """At 14:00 the session is opened, its morning done, both early scans skipped; last scan and evening follow."""
     with home.runner() as (runner, _):
         home.step(runner, "23 14:00", "23 15:55", "23 20:00")
     assert home.jobs == [DAY[0], ("scan-1", "skipped"), ("scan-2", "skipped"), *DAY[3:]]
@@ -178,7 +165,8 @@ def test_nothing_happens_on_a_closed_day(tmp_path: Path):
     with home.runner() as (runner, _):
         home.step(runner, "22 12:00", "22 23:59", "26 10:00", "26 16:00")
         assert runner.book.ready
-    assert not home.jobs and not home.events(SessionOpened)
+    assert not home.jobs
+    assert not home.events(SessionOpened)
 
 
 @pytest.mark.parametrize("seconds", [3.0, -3.0, 7200.0, -7200.0])
@@ -222,12 +210,13 @@ def test_no_scan_is_decided_right_after_a_jump(home: Home):
 
 
 def test_a_broker_that_is_down_at_the_start(home: Home):
-    """Not ready, with the reason, and nothing is opened; asked every half minute; ready and at work as soon as it is up."""
+    """Not ready, and why; nothing is opened; asked every half minute; ready and at work as soon as it is up."""
     home.script = (DOWN,)
     with home.runner() as (runner, exchange):
         home.step(runner, "23 08:00")
         home.look(runner, 120)
-        assert not runner.book.ready and "503" in runner.book.not_ready[0]
+        assert not runner.book.ready
+        assert "503" in runner.book.not_ready[0]
         assert not home.jobs
         assert 4 <= len(home.events(Failed)) <= 6
         exchange.follow()
@@ -242,7 +231,8 @@ def test_a_broker_that_is_down_when_the_scan_is_due(home: Home):
         home.step(runner, "23 08:00", "23 09:34:59")
         exchange.follow(DOWN)
         home.look(runner, 90)
-        assert not home.events(Decided) and len(home.events(Failed)) <= 5
+        assert not home.events(Decided)
+        assert len(home.events(Failed)) <= 5
         exchange.follow()
         home.look(runner, 31)
     assert home.jobs == DAY[:2]
@@ -256,7 +246,8 @@ def test_a_broker_that_is_down_in_the_evening(home: Home):
         exchange.follow(DOWN)
         home.step(runner, "23 16:15")
     (done,) = [event for event in home.events(JobDone) if event.job == "eod"]
-    assert "agree" not in done.note and "the broker does not answer" in done.note
+    assert "agree" not in done.note
+    assert "the broker does not answer" in done.note
 
 
 def test_book_and_broker_are_compared_every_three_minutes_of_the_day(home: Home):
@@ -278,111 +269,9 @@ def test_a_market_closed_by_surprise_denies(home: Home):
     """The broker says that its market is closed while the calendar says open: every candidate is refused, and told."""
     home.script = (Rule(fault=Fault.RENAME, path="/v2/clock", fields={"is_open": "was_open"}),)
     home.play([MONDAY])
-    assert not home.traded and "trading_hours" in home.refusals
+    assert not home.traded
+    assert "trading_hours" in home.refusals
     assert home.jobs == DAY
-
-
-# halted and killed
-
-
-def test_what_nobody_ordered_halts_the_day(home: Home):
-    """A stranger's order at the broker: adopted, told, not ready, and no order of ours follows, ever."""
-    with home.runner() as (runner, exchange):
-        home.step(runner, "23 08:00")
-        _stranger(exchange)
-        home.step(runner, "23 09:35", "23 10:30", "23 15:55", "23 16:15")
-        assert not runner.book.ready and "halted" in runner.book.not_ready[0]
-        assert exchange.posted == 1, "the stranger's"
-    assert not home.events(Intended)
-    assert home.jobs == [DAY[0], *((f"scan-{i}", "skipped") for i in (1, 2, 3)), DAY[4]]
-    assert any("did not send" in text for text in home.alerts("critical"))
-
-
-def _stranger(exchange: Troubled) -> None:
-    body = (b'{"symbol": "ACME", "qty": "3", "side": "buy", "type": "limit", "limit_price": "1.00", '
-            b'"time_in_force": "day", "client_order_id": "by-hand"}')
-    keys = {"apca-api-key-id": "paper", "apca-api-secret-key": "paper"}
-    assert exchange.handle(Request("POST", "/v2/orders", {}, body, keys)).status == 200
-
-
-def test_a_halt_by_others_is_seen_at_the_next_look(home: Home):
-    """Ready is false, with the reason, as soon as the journal says halted; a person resumes, and it is true again."""
-    with home.runner() as (runner, exchange):
-        home.step(runner, "23 08:00")
-        people(home, Halted(reason="a person wants to look"))
-        home.look(runner, 1)
-        assert runner.book.not_ready == ("trading is halted: a person wants to look",)
-        home.step(runner, "23 09:35")
-        assert not exchange.posted
-        people(home, Resumed(person="ann", reason="looked"))
-        home.look(runner, 31)
-        assert runner.book.ready
-    assert home.traded
-
-
-def test_the_switch_in_the_middle_of_the_day(home: Home):
-    """Set before the scan: not ready, told; the scan decides, the kill switch denies everything, and nothing is sent."""
-    with home.runner() as (runner, exchange):
-        home.step(runner, "23 08:00")
-        FileKillSwitch(home.places.switch).engage("ann", "enough")
-        home.look(runner, 1)
-        assert "enough" in runner.book.not_ready[0]
-        home.step(runner, "23 09:35")
-        assert not exchange.posted
-    (decided,) = home.events(Decided)
-    assert all("kill_switch" in {v.gate for v in c.refusals} for c in decided.decision.considered)
-    assert decided.decision.considered and not home.events(Intended)
-    assert home.jobs == DAY[:2]
-    assert [event.by for event in home.events(Killed)] == ["switch"]
-    assert sum("no order is sent any more" in text for text in home.alerts("critical")) == 1
-
-
-def test_while_killed_a_position_that_is_due_keeps_its_stop(home: Home):
-    """The time is up, but the switch denies the exit: the stop at the broker is not taken away."""
-    with home.runner() as (runner, exchange):
-        home.step(runner, *looks(MONDAY), "24 08:00")
-        FileKillSwitch(home.places.switch).engage("ann", "enough")
-        home.step(runner, "24 15:55", "24 16:15")
-        assert [o.intent.leg for o in runner.book.orders.values() if o.open] == ["stop"]
-        assert not [request for request in exchange.asked if request.method == "DELETE"]
-    assert [leg for _, leg, *_ in home.traded] == ["entry"]
-
-
-def test_kobe_kill_is_seen_at_the_next_look(home: Home):
-    """`kobe kill` sets the switch and tells the journal itself: ready is false at once all the same."""
-    with home.runner() as (runner, _):
-        home.step(runner, "23 08:00")
-        FileKillSwitch(home.places.switch).engage("kobe kill (ann)", "enough")
-        people(home, Killed(by="kobe kill (ann)", reason="enough"))
-        home.look(runner, 1)
-        assert runner.book.not_ready == ("killed: kobe kill (ann): enough",)
-        FileKillSwitch(home.places.switch).lift()
-        people(home, Lifted(person="ann", reason="over"))
-        home.look(runner, 31)
-        assert runner.book.ready
-
-
-def test_a_critical_alert_that_nobody_acknowledges_sets_the_switch(home: Home):
-    """30 minutes, not a second less; a warning never does."""
-    with home.runner() as (runner, _):
-        home.step(runner, "23 11:00")
-        people(home, Alerted(id="w", severity="warning", text="not so bad"),
-               Alerted(id="c", severity="critical", text="look at this"))
-        home.step(runner, "23 11:29:59")
-        assert not home.places.switch.exists()
-        home.step(runner, "23 11:30")
-        assert "nobody acknowledged: look at this" in home.places.switch.read_text()
-        home.look(runner, 1)
-        assert runner.book.killed and not runner.book.ready
-
-
-def test_an_acknowledged_alert_sets_nothing(home: Home):
-    """Somebody knows: trading goes on."""
-    with home.runner() as (runner, _):
-        home.step(runner, "23 11:00")
-        people(home, Alerted(id="c", severity="critical", text="look at this"), Acknowledged(id="c", person="ann"))
-        home.step(runner, "23 11:31", "23 12:30")
-        assert runner.book.ready and not home.places.switch.exists()
 
 
 # the lead
@@ -415,7 +304,8 @@ def test_ready_comes_after_the_sweep_and_before_any_decision(home: Home):
     """I11: in the journal, account, session and reconciliation stand before Ready, Ready before the first decision."""
     home.play([MONDAY])
     kinds = [type(record.event).__name__ for record in home.records]
-    order = [kinds.index(name) for name in ("Started", "AccountOpened", "SessionOpened", "Reconciled", "Ready", "Decided")]
+    steps = ("Started", "AccountOpened", "SessionOpened", "Reconciled", "Ready", "Decided")
+    order = [kinds.index(name) for name in steps]
     assert order == sorted(order)
     assert len(home.events(Ready)) == 1
 

@@ -6,21 +6,43 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from kobe81.app.live.schedule import EXCHANGE_TIME
 from kobe81.core import events as e
-from kobe81.core.decisions import Decision
+from kobe81.core.decisions import Considered, Decision
 from kobe81.core.events import AnyEvent, Record
 from kobe81.core.orders import State
 from kobe81.monitor.alerts import printable
 
+MOST_REASONS = 2
+"""Refusals of one candidate that are told; the rest are counted."""
 LOUD = {State.REJECTED, State.UNKNOWN, State.CANCELLED, State.EXPIRED}
 """States that a person wants to know the reason of."""
 
 
 def line(record: Record) -> str:
-    """The record in one line; "" for what only the journal needs."""
+    """The record in one line, with New York's date and time; "" for what only the journal needs."""
+    text = plain(record)
+    return f"{record.time.astimezone(EXCHANGE_TIME):%Y-%m-%d %H:%M:%S}  {text}" if text else ""
+
+
+def plain(record: Record) -> str:
+    """The same without the time."""
     written = _LINES.get(type(record.event))
-    text = written(record.event) if written else ""
-    return f"{record.time:%Y-%m-%d %H:%M:%S}Z  {printable(text)}" if text else ""
+    return printable(written(record.event)) if written else ""
+
+
+def details(decision: Decision) -> list[str]:
+    """A line for each candidate and position that was looked at: the order, or who said no, and why."""
+    return [_considered(c) for c in decision.considered]
+
+
+def _considered(c: Considered) -> str:
+    if c.intent:
+        at = "" if c.limit is None else f", limit {c.limit}"
+        return f"{c.symbol:<7} {'buy' if c.leg == 'entry' else 'sell'} {c.qty}{at}: {c.why}"
+    reasons = [f"{v.gate}: {v.reason}" for v in c.refusals]
+    more = f" (and {len(reasons) - MOST_REASONS} more)" if len(reasons) > MOST_REASONS else ""
+    return f"{c.symbol:<7} no: {'; '.join(reasons[:MOST_REASONS])}{more}"
 
 
 def _started(event: e.Started) -> str:

@@ -20,18 +20,18 @@ import msgspec
 
 from kobe81.app.live.config import LiveConfig, read_config
 from kobe81.app.live.inspection import Inspection
+from kobe81.app.live.lines import details, plain
 from kobe81.app.live.parity import Parity, differences, parity
 from kobe81.app.live.readiness import items
 from kobe81.app.live.rehearsal import ACCOUNT, Plan, Script, exchange_of, rehearse, run_and_die
 from kobe81.app.live.replay import Remade, replay
-from kobe81.app.live.schedule import jobs
+from kobe81.app.live.schedule import EXCHANGE_TIME, jobs
 from kobe81.app.live.station import Places
-from kobe81.app.live.telling import Teller
 from kobe81.core.calendar import sessions as calendar_sessions
 from kobe81.core.clock import SteppedClock
 from kobe81.core.decisions import Account
 from kobe81.core.errors import KobeError, UsageError
-from kobe81.core.events import Decided, Filled, OrderMoved, Record
+from kobe81.core.events import Decided, Filled, Intended, OrderMoved, Record
 from kobe81.core.ids import PREFIX
 from kobe81.core.orders import State
 from kobe81.engine.apply import replay as fold
@@ -132,8 +132,8 @@ def _folder(out: Path | None, stack: ExitStack) -> Path:
 
 def _announce(plan: Plan) -> None:
     more = f" and {len(plan.sessions) - 1} more" if plan.sessions[1:] else ""
-    _wrapped(f"A trading day, {plan.sessions[0]}{more}, on the bars {plan.bars!r}. Runner, order path and exchange are the "
-             f"real ones, the prices are past, the clock is stepped. New York time.\n")
+    _wrapped(f"A trading day, {plan.sessions[0]}{more}, on the bars {plan.bars!r}. Runner, order path and exchange "
+             f"are the real ones, the prices are past, the clock is stepped. New York time.\n")
 
 
 def _preflight(settings: LiveConfig, plan: Plan) -> None:
@@ -143,20 +143,27 @@ def _preflight(settings: LiveConfig, plan: Plan) -> None:
         found = list(items(look))
     count = Counter(item.state for item in found)
     others = ", ".join(item.name for item in found if item.state != "pass")
-    _wrapped(f"08:00:00  preflight: {len(found)} items, {count['pass']} pass, {count['warn']} warn, {count['fail']} fail "
-             f"({others})")
+    _wrapped(f"08:00:00  preflight {len(found)} items, {count['pass']} pass, {count['warn']} warn, "
+             f"{count['fail']} fail ({others})")
 
 
 def _run(plan: Plan, *, crash: bool, quiet: bool) -> Outcome:
     folder, script = Path(plan.folder), plan.script
     say: Callable[[str], None] = _nothing if quiet else _wrapped
     killed = crash and run_and_die(plan) == -signal.SIGKILL
-    teller = Teller(say)
+
+    def tell(record: Record) -> None:
+        if (text := plain(record)) and not isinstance(record.event, Intended):
+            say(f"{record.time.astimezone(EXCHANGE_TIME):%H:%M:%S}  {text.partition('; refused')[0]}")
+        if isinstance(record.event, Decided):
+            for detail in details(record.event.decision):
+                say(f"          {detail}")
+
     if killed:
         for record in _records(folder):
-            teller(record)
+            tell(record)
         say("          kill -9: the process is gone, and nobody heard the answer to its first order; restarting")
-    rehearse(folder, script, plan.sessions, [teller])
+    rehearse(folder, script, plan.sessions, [tell])
     return _prove(plan, script, killed)
 
 
