@@ -46,7 +46,7 @@ class Journal:
 
     def order(self, symbol: str = "ACME", qty: int = 7, *states: State, at: datetime = NOON, **fields: Any) -> Intent:
         """An order of ours, taken through the states."""
-        made = intent(symbol, qty, next(self._number), **fields)
+        made = intent(symbol, qty, next(self._number), **{"session": self.book.session or TODAY, **fields})
         self(e.Intended(intent=made), *(e.OrderMoved(order=made.id, state=s) for s in states), at=at)
         return made
 

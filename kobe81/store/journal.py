@@ -88,6 +88,8 @@ class SqliteJournal:
                 rows.append(Row(seq, body, head, key))
             records = tuple(_readable(row) for row in rows)
             self._insert(rows)
+            if self.term is not None:
+                self._looked = seq  # what we wrote ourselves need not be looked at
         return records
 
     def since(self, seq: int) -> Iterator[Record]:

@@ -187,6 +187,14 @@ def test_a_session_begins_anew():
     assert (book.equity, book.start_equity, book.peak, book.day_gain) == (99_500, 99_500, 101_000, 0)
 
 
+def test_a_stop_of_the_night_before_counts():
+    """One decided for a session before it opened is the session's, though it was refused: its name is used up."""
+    journal = opened()
+    refused = journal.order("ACME", 7, SENT, State.REJECTED, side="sell", leg="stop", session=TODAY + DAY)
+    journal.order("ACME", 7, SENT, State.REJECTED, side="sell", leg="stop")
+    assert list(journal.session(TODAY + DAY).orders) == [refused.id]
+
+
 def test_losses_in_a_row():
     """A trade that loses after fees counts; one that does not ends the row, the breaker that opens too."""
     journal, rows = opened(), []

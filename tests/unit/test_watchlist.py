@@ -208,8 +208,16 @@ def test_bars_that_end_too_early_are_doubted():
     assert doubts(bars, WEDNESDAY) == ()
     assert doubts(bars.between(0, number(FRIDAY)), MONDAY) == (), "the weekend is no session"
     assert doubts(bars.between(0, number(FRIDAY)), WEDNESDAY) == (
-        "the bars end on 2026-11-20, the last complete session is 2026-11-24; run: kobe data fetch",)
+        "the bars end on 2026-11-20, the last complete session is 2026-11-24; there are no candidates. "
+            "Run: kobe data fetch",)
     assert doubts(bars, date(2026, 10, 1)) == ("there are no bars before 2026-10-01",)
+
+
+def test_bars_that_end_too_early_give_no_candidates():
+    """Friday's signal is Monday's candidate; on Tuesday, without Monday's bar, it is nobody's."""
+    until_friday = made_bars().between(0, number(FRIDAY))
+    assert watchlist(until_friday, [DONCHIAN], MONDAY).candidates
+    assert watchlist(until_friday, [DONCHIAN], TUESDAY).candidates == ()
 
 
 def test_bars_that_stand_out_are_told_in_one_warning_with_the_worst_three(tmp_path: Path):

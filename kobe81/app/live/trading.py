@@ -26,6 +26,7 @@ from kobe81.core.clock import Clock
 from kobe81.core.days import number
 from kobe81.core.errors import KobeError
 from kobe81.execution.alpaca_http import HttpWire, Keys
+from kobe81.execution.alpaca_stream import Waker
 
 ACCOUNT = "paper"
 
@@ -77,7 +78,8 @@ def trade_at_alpaca(config: LiveConfig, wish: Wish) -> None:
         _check_readiness(config, wish, clock)
     market = alpaca(config, wish.mode, keys, clock, lambda: open_market(options).bars, found,
                     reduce_only=wish.reduce_only)
-    with _working(config, wish, market, clock, keys) as runner:
+    waker = Waker(address(config, wish.mode), keys).start()
+    with _working(config, wish, replace(market, woken=waker.woken), clock, keys) as runner:
         runner.run()
 
 

@@ -58,12 +58,15 @@ class Watchlist:
 def watchlist(bars: Bars, strategies: Sequence[Strategy], session: date) -> Watchlist:
     """The candidates of a session from the bars before it: signals on each symbol's last bar, unless that is stale.
 
-    A strategy that raises, takes too long or answers with junk is left out, and named.
+    Bars that end before the last complete session give none: what they say is of another day. A strategy that raises,
+    takes too long or answers with junk is left out, and named.
     """
     known = bars.between(-(1 << 30), number(session) - 1)
     last = known.offsets[1:] - 1
     fresh = last[known.session[last] >= len(known.sessions) - STALE]
     found, failed = _found(known, strategies, fresh)
+    if _behind(known, session):
+        found = []
     measured = Measured.of(known)
     facts = {symbol: measured.at(int(row)) for symbol, row in zip(known.symbols, last, strict=True)}
     dates = {s: known.date[a:b] for s, a, b in zip(known.symbols, known.offsets[:-1], known.offsets[1:], strict=True)}
@@ -78,14 +81,21 @@ def doubts(bars: Bars, session: date) -> tuple[str, ...]:
     known = bars.between(-(1 << 30), number(session) - 1)
     if not len(known):
         return (f"there are no bars before {session}",)
-    ends, due = day(known.sessions[-1]), sessions(EXCHANGE, session - A_MONTH, session - A_DAY)[-1]
-    told = [f"the bars end on {ends}, the last complete session is {due}; run: kobe data fetch"] if ends < due else []
+    ends, behind = day(known.sessions[-1]), _behind(known, session)
+    told = [f"{behind}; there are no candidates. Run: kobe data fetch"] if behind else []
     there = known.session[known.offsets[1:] - 1] == len(known.sessions) - 1
     odd = sorted(anomalies(known.keep(there[known.symbol_index])), key=_how_odd)
     if odd:
         told.append(f"{len({a.symbol for a in odd})} symbols stand out in the bars of {ends}: "
                     f"{'; '.join(map(str, _worst(odd)))}")
     return tuple(told)
+
+
+def _behind(known: Bars, session: date) -> str:
+    """How the bars before a session miss the last complete one; "" where they do not."""
+    due = sessions(EXCHANGE, session - A_MONTH, session - A_DAY)[-1]
+    ends = day(known.sessions[-1]) if len(known) else None
+    return f"the bars end on {ends}, the last complete session is {due}" if ends is None or ends < due else ""
 
 
 def _how_odd(anomaly: Anomaly) -> float:
