@@ -18,4 +18,5 @@ def ended(order: Order, found: BrokerOrder) -> State | None:
     """
     if order.state in TERMINAL or found.filled > order.filled:
         return None
-    return ENDED.get(found.status)
+    state = ENDED.get(found.status)
+    return State.CANCELLED if state is State.REJECTED and order.filled else state  # what traded was not refused

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from kobe81.core.events import Halted, Intended
-from kobe81.core.orders import State
+from kobe81.core.orders import TERMINAL, TRANSITIONS, State
+from kobe81.core.ports import BrokerOrder
+from kobe81.engine.book import Order
 from kobe81.execution.exchange.misbehave import Fault, Rule
+from kobe81.oms.order_state import ENDED, ended
+from tests.engine_fixtures import intent
 from tests.live_fixtures import Home, at
 
 REFUSED = Rule(fault=Fault.STATUS, method="POST", path="/v2/orders", status=403)
@@ -41,6 +46,16 @@ def test_a_stop_that_failed_before_the_session_opened_is_decided_again_in_it(hom
         home.step(runner, "24 08:00")
         assert [o.state for o in runner.book.open_orders("ACME") if o.intent.leg == "stop"] == [State.ACCEPTED]
     assert len(stops(home)) == len(set(stops(home))) == 3
+
+
+@pytest.mark.parametrize("word", ENDED)
+@pytest.mark.parametrize("order", [Order(intent=intent("ACME", 7), state=State.ACCEPTED),
+                                   Order(intent=intent("ACME", 7), state=State.PARTIAL, filled=Decimal(2))])
+def test_an_order_ends_in_whatever_way_the_broker_says(order: Order, word: str):
+    """Also one that has traded in part and then is "rejected": a runner that dies of a word dies at each start."""
+    found = BrokerOrder(id="b", client=order.intent.id, symbol="ACME", side="buy", qty=Decimal(7), filled=order.filled,
+                        status=word)
+    assert ended(order, found) in TRANSITIONS[order.state] & TERMINAL
 
 
 def test_a_switch_that_somebody_deleted_is_not_lifted(home: Home):
