@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +43,7 @@ class Timing(NamedTuple):
 def spread(values: Sequence[float]) -> dict[str, float]:
     """How many there are, their median, 90th and 99th percentile (nearest rank, so each was measured)."""
     ordered = sorted(values)
-    ranks = {p: math.ceil(p / 100 * len(ordered)) - 1 for p in (50, 90, 99)}
+    ranks = {p: -(-p * len(ordered) // 100) - 1 for p in (50, 90, 99)}
     return {"rounds": len(ordered), **{f"p{p}": round(ordered[rank], 6) for p, rank in ranks.items()}}
 
 

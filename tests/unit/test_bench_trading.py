@@ -37,6 +37,7 @@ from kobe81.data.providers.synthetic import synthetic_bars
 from kobe81.engine.apply import replay
 from kobe81.engine.book import Book
 from kobe81.store.journal import open_journal
+from tests.simulation import soak
 
 HOLIDAY_WEEK = dt.date(2023, 7, 3)
 START = dt.datetime(2023, 7, 3, tzinfo=dt.UTC)
@@ -173,9 +174,18 @@ def test_crash_points_are_simulated() -> None:
     assert crash_pace(20) > 0
 
 
+def test_a_pace_at_which_orders_are_lost_is_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One violation, and nothing is written."""
+    wrong = soak.Tally(20, 1, [(1, 7, "commit", "I1 an order was sent twice")])
+    monkeypatch.setattr(soak, "crash", lambda points, seed: wrong)
+    with pytest.raises(SystemExit, match="I1 an order was sent twice"):
+        crash_pace(20)
+
+
 def test_percentiles_are_measured_values() -> None:
-    """Nearest rank: of 1 to 200 they are 100, 180 and 198; of one value, that value."""
+    """Nearest rank: of 1 to 200 they are 100, 180 and 198; of 1 to 7, 4, 7 and 7; of one value, that value."""
     assert spread(range(200, 0, -1)) == {"rounds": 200, "p50": 100, "p90": 180, "p99": 198}
+    assert spread(range(1, 8)) == {"rounds": 7, "p50": 4, "p90": 7, "p99": 7}
     assert spread([0.25]) == {"rounds": 1, "p50": 0.25, "p90": 0.25, "p99": 0.25}
 
 

@@ -60,7 +60,8 @@ def test_what_the_states_come_to():
     book = everything().book
     assert (book.run, book.mode, book.broker, book.account, book.term, book.started) == (
         "r1", "paper", "paper", "P1", 2, 7)
-    assert (book.ready, book.not_ready, book.reconciled_at) == (False, ("the runner has stopped: SIGTERM; start it: kobe run",), NOON)
+    stopped = "the runner has stopped: SIGTERM; start it: kobe run"
+    assert (book.ready, book.not_ready, book.reconciled_at) == (False, (stopped,), NOON)
     assert (book.killed, list(book.alerts), book.prohibitions) == ("", ["a"], {"ACME": BAN})
     assert (book.jobs, book.stood_down, book.opened_at) == ({"scan": "skipped"}, {"s": "junk"}, NOON)
 

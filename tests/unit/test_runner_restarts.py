@@ -17,7 +17,7 @@ from kobe81.app.live.runner import Runner
 from kobe81.app.opening import open_market
 from kobe81.app.options import DataOptions
 from kobe81.core.calendar import sessions
-from kobe81.core.events import Intended, JobDone, OrderMoved
+from kobe81.core.events import Intended, JobDone, OrderMoved, Scanned
 from kobe81.core.orders import State
 from kobe81.strategies import strategies, strategy
 from tests.live_fixtures import MONDAY, TUESDAY, Home, Killed, looks, worth
@@ -103,3 +103,4 @@ def test_a_scan_that_was_decided_is_finished_after_its_grace_not_missed(tmp_path
     assert home.jobs == [("morning", "done"), ("scan-1", "done")]
     assert not home.alerts("warning")
     assert home.traded == TRADED
+    assert [event.snapshot.scan for event in home.events(Scanned)] == ["1"], "seen once"
