@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from kobe81.core import events as e
 from kobe81.core.events import Record
 from kobe81.core.money import ZERO
-from kobe81.core.orders import OPEN, Fill, State, check_transition
+from kobe81.core.orders import OPEN, Fill, IllegalTransition, State, check_transition
 from kobe81.engine.book import (
     DAY_TRADE_SESSIONS,
     FAILURES_COUNT,
@@ -76,7 +76,10 @@ def _intended(book: Book, record: Record, event: e.Intended) -> Book:
 
 
 def _moved(book: Book, record: Record, event: e.OrderMoved) -> Book:
-    order = book.orders[event.order]
+    order = book.orders.get(event.order)
+    if order is None:
+        raise IllegalTransition(f"order {event.order} goes to {event.state} and was never decided; "
+                                f"see: kobe audit verify")
     check_transition(event.order, order.state, event.state)
     sent = record.time if event.state is State.SENT else order.sent_at
     moved = replace(order, state=event.state, broker=event.broker or order.broker, reason=event.reason, sent_at=sent)

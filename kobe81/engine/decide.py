@@ -131,12 +131,11 @@ class _Desk:
     intents: list[Intent] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.cash = self.book.cash
-        self.slots = self.rules.trading.max_positions - self._occupied()
-
-    def _occupied(self) -> int:
-        entering = {o.intent.symbol for o in self.book.orders.values() if o.open and o.intent.leg == "entry"}
-        return len(entering | set(self.book.positions))
+        entering = [o for o in self.book.orders.values() if o.open and o.intent.leg == "entry"]
+        promised = sum((o.intent.notional - o.value for o in entering), ZERO)
+        self.cash = None if self.book.cash is None else self.book.cash - promised
+        occupied = {o.intent.symbol for o in entering} | set(self.book.positions)
+        self.slots = self.rules.trading.max_positions - len(occupied)
 
     def breaker(self) -> tuple[str | None, str | None, str | None]:
         """Why the circuit breaker opens now, why it closes, why it sets the kill switch."""

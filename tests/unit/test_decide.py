@@ -185,6 +185,15 @@ def test_cash_is_used_up_at_the_ask():
     assert len(decide(opened("220.50").book, snapshot(*map(candidate, "ABC")), rules()).intents) == 3
 
 
+def test_cash_is_promised_to_entries_that_may_still_fill():
+    """Of $150, seven shares at $10.50 that nobody knows of keep $73.50: the $76.50 left are for one more, not two."""
+    journal = opened(150)
+    journal.order("Z", 7, State.SENT, State.UNKNOWN)
+    decision = decide(journal.book, snapshot(*map(candidate, "ABZ")), rules())
+    assert list(sent(decision)) == [("A", 7)]
+    assert refused(decision.considered[1]) == {"cash": "$73.50 of $3.00 cash"}
+
+
 def test_buying_power_is_used_up_at_the_limit():
     """$150 less twice $73.64 is $2.72."""
     worth = Account(number="P1", status="ACTIVE", cash=usd(150), equity=usd(100_000), buying_power=usd(150))
