@@ -186,7 +186,7 @@ class Runner:
         elapsed, before = self.crew.clock.monotonic(), self._last_look
         self._last_look = (now, elapsed)
         if before and abs((now - before[0]).total_seconds() - (elapsed - before[1])) > JUMP:
-            self._alert("critical", f"the clock jumped from {before[0]:%H:%M:%S} to {now:%H:%M:%S} UTC")
+            self._alert("warning", f"the clock jumped from {before[0]:%H:%M:%S} to {now:%H:%M:%S} UTC")
             self._say_ready([f"the clock jumped to {now:%Y-%m-%d %H:%M:%S} UTC"])
             self._swept, self._agreed = now, False
 
