@@ -182,7 +182,7 @@ def test_a_clock_that_jumps_is_not_believed_until_everything_was_looked_at(home:
         assert not runner.book.ready
         home.look(runner, 2)
         assert runner.book.ready
-    assert sum("jumped" in text for text in home.alerts("critical")) == 1
+    assert sum("jumped" in text for text in home.alerts("warning")) == 1
 
 
 def test_a_clock_that_is_corrected_a_little_is_believed(home: Home):
