@@ -87,6 +87,12 @@ def withdrawals(book: Book, snapshot: Snapshot) -> tuple[Order, ...]:
     return tuple(o for symbol in due for o in book.open_orders(symbol) if o.intent.leg == "stop")
 
 
+def unfound_exits(book: Book, now: datetime) -> tuple[Order, ...]:
+    """Exits sent a while ago that nobody has found since: their shares have no stop, and may be sold already."""
+    exits = (o for o in book.orders.values() if o.intent.leg in {"time", "target", "end"})
+    return tuple(o for o in exits if o.state is State.UNKNOWN and o.sent_at is not None and now - o.sent_at >= LOST_FOR)
+
+
 def surplus_stops(book: Book) -> tuple[Order, ...]:
     """Open stops for more shares than are held, as a late fill or a sale by hand leaves them: to be cancelled."""
     stops = sorted((o for o in book.orders.values() if o.open and o.intent.leg == "stop"), key=lambda o: o.intent.id)

@@ -11,7 +11,7 @@ from kobe81.core.events import Failed, Scanned
 from kobe81.core.orders import Intent
 from kobe81.core.ports import Broker, BrokerError
 from kobe81.engine.book import Order
-from kobe81.engine.decide import decide, needs_stop, protect, surplus_stops, unfound_stops, withdrawals
+from kobe81.engine.decide import decide, needs_stop, protect, surplus_stops, unfound_exits, unfound_stops, withdrawals
 from kobe81.engine.rules import Rules
 from kobe81.oms.ledger import Ledger
 from kobe81.oms.outbox import Outbox
@@ -41,6 +41,9 @@ class OrderManager:
         self._cancel(surplus_stops(self._ledger.book))
         for order in unfound_stops(self._ledger.book, self._clock.now()):
             self.outbox.send_again(order)
+        for lost in unfound_exits(self._ledger.book, self._clock.now()):
+            self.outbox.alarm(lost.intent.id, f"{lost.intent.symbol}: nobody finds the exit of {lost.intent.qty} "
+                                              f"shares ({lost.reason}); they stand without a stop")
         before = self._ledger.book.seq
         self._finish(bare, None)
         return self._ledger.book.seq == before or self.reconciler.sweep()

@@ -175,7 +175,7 @@ class Reconciler:
         for symbol in sorted({*held, *book.positions}):
             position = book.positions.get(symbol)
             ours, theirs = position.qty if position else ZERO, held.get(symbol, ZERO)
-            if ours != theirs:
+            if ours != theirs or theirs < 0:  # the account buys only: a short both agree on is wrong all the same
                 yield Difference(what=symbol, book=ours, broker=theirs)
         if not (book.cash is not None and abs(book.cash - cash) <= CENT):
             yield Difference(what="cash", book=book.cash or ZERO, broker=cash)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from msgspec.structs import replace
 
-from kobe81.core.events import Halted, Intended
+from kobe81.core.events import Adjusted, Halted, Intended
 from kobe81.core.orders import TERMINAL, TRANSITIONS, State
 from kobe81.core.ports import BrokerOrder
 from kobe81.engine.book import Order
+from kobe81.engine.decide import unfound_exits
 from kobe81.execution.exchange.misbehave import Fault, Rule
 from kobe81.oms.order_state import ENDED, ended
-from tests.engine_fixtures import intent
+from kobe81.oms.reconcile import Reconciler
+from tests.engine_fixtures import MINUTE, NOON, SECOND, intent, opened
 from tests.live_fixtures import Home, at
 
 REFUSED = Rule(fault=Fault.STATUS, method="POST", path="/v2/orders", status=403)
@@ -109,3 +112,22 @@ def test_a_difference_that_no_order_explains_halts_at_once(home: Home):
         broker.positions = lambda: more  # type: ignore[method-assign]
         home.step(runner, "23 09:39")
     assert "ACME: book 0, broker 10" in home.events(Halted)[0].reason
+
+
+def test_a_short_that_both_sides_agree_on_is_a_difference():
+    """The account buys only: one share sold too many is wrong, whoever agrees on it."""
+    journal = opened()
+    short = Decimal(-1)
+    book = journal(Adjusted(what="ACME", qty=short, price=Decimal(10), person="ann", reason=""))
+    reconciler = Reconciler(SimpleNamespace(book=book), None, None)
+    (found,) = reconciler._differences({"ACME": short}, book.cash)
+    assert (found.what, found.book, found.broker) == ("ACME", short, short)
+
+
+def test_an_exit_nobody_finds_for_a_minute_is_told():
+    """Its shares stand without a stop: the first look-ups may come too early, those after a minute do not."""
+    journal = opened()
+    journal.buy("ACME", 7)
+    exit_ = journal.order("ACME", 7, State.SENT, State.UNKNOWN, side="sell", leg="time")
+    assert [o.intent.id for o in unfound_exits(journal.book, NOON + MINUTE)] == [exit_.id]
+    assert unfound_exits(journal.book, NOON + SECOND) == ()

@@ -107,10 +107,10 @@ class Runner:
 
     def step(self) -> None:
         """Whatever is due now."""
-        now = self.crew.clock.now()
+        now, elapsed = self.crew.clock.now(), self.crew.clock.monotonic()
         self.crew.beat()
         self.crew.ledger.catch_up()
-        self._mind_the_clock(now)
+        self._mind_the_clock(now, elapsed)
         self._mind_the_switch()
         self._mind_the_alerts(now)
         due = [job for job in jobs(session_at(now)) if job.at <= now]
@@ -181,9 +181,9 @@ class Runner:
         during = bool(today) and today[0].at <= now <= today[-1].at
         return during and now - self._swept >= SWEEP_EVERY
 
-    def _mind_the_clock(self, now: datetime) -> None:
+    def _mind_the_clock(self, now: datetime, elapsed: float) -> None:
         """A wall clock that jumps is not believed until everything has been looked at again."""
-        elapsed, before = self.crew.clock.monotonic(), self._last_look
+        before = self._last_look
         self._last_look = (now, elapsed)
         if before and abs((now - before[0]).total_seconds() - (elapsed - before[1])) > JUMP:
             self._alert("warning", f"the clock jumped from {before[0]:%H:%M:%S} to {now:%H:%M:%S} UTC")
