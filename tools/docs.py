@@ -127,7 +127,8 @@ def soak() -> str:
     if not results.is_file():
         return "The crash simulation has not been recorded yet; to run it: `make soak`."
     found = json.loads(results.read_text(encoding="utf-8"))
-    return f"The order path, crashed at every step of disk, broker and clock (`make soak`): **{found['line']}**."
+    return ("The order path, crashed at every step of disk, broker and clock (`python -m tests.simulation`; `make "
+            f"soak` takes longer): **{found['line']}**.")
 
 
 def laws() -> str:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 POINTS = 100_000
 VARIABLE = "KOBE_SOAK"
 """Set, it makes the tests of faults run in full numbers; without it they run a share."""
-TESTS = ("tests/faults", "tests/simulation", "tests/unit/test_runner.py", "tests/unit/test_alpaca_switch.py",
+TESTS = ("tests/faults", "tests/simulation", "tests/unit/test_runner_restarts.py", "tests/unit/test_alpaca_switch.py",
          "tests/unit/test_alpaca_mutations.py")
 
 

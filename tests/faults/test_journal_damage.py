@@ -17,8 +17,9 @@ from kobe81.core.ports import AlreadyThere
 from kobe81.store import audit_trail
 from kobe81.store.journal import SqliteJournal
 from kobe81.store.verification import quarantine, verify
+from tests.soak import SOAK
 
-FLIPS, COPIES, RECORDS = 2_000, 100, 8
+FLIPS, COPIES, RECORDS = 10_000 if SOAK else 2_000, 100, 8
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The runner, killed at random moments through a simulated week: at the end both books agree to the cent.
 
-KOBE_KILLS=1000 kills so many times in each of the tests; without it, 50.
+`make soak` kills 500 times in each of the tests, `make test` 50 times.
 """
 
 import os
@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 from run_books import Books
 
+from tests.soak import SOAK
+
 WEEK = ("run", "--mode", "paper", "--play", "2016-10-10", "--sessions", "5", "--config")
-KILLS = int(os.environ.get("KOBE_KILLS", "50"))
+KILLS = 500 if SOAK else 50
 MORTAL = Path(__file__).parents[1] / "run_mortal.py"
 FOREVER = ["0"]
 """A life without a last step."""

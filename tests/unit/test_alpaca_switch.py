@@ -12,9 +12,10 @@ from kobe81.core.ports import Accepted, NotSent
 from kobe81.execution.kill_switch import FileKillSwitch
 from tests.alpaca_fixtures import NOW, ORDER, RealClock, Switch, approved, broker
 from tests.alpaca_server import AlpacaServer, json_answer
+from tests.soak import SOAK
 
-ROUNDS = 100
-"""Rounds of a switch set while orders go out; a thousand of them take ten times as long and say the same."""
+ROUNDS = 1_000 if SOAK else 100
+"""Rounds of a switch set while orders go out."""
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from datetime import date
@@ -21,9 +20,10 @@ from kobe81.core.events import Intended, JobDone, OrderMoved, Scanned
 from kobe81.core.orders import State
 from kobe81.strategies import strategies, strategy
 from tests.live_fixtures import MONDAY, TUESDAY, Home, Killed, looks, worth
+from tests.soak import SOAK
 
 TRADED = [("ACME", "entry", Decimal(9), Decimal("52.51"), "23 09:35")]
-SESSIONS = 250 if os.environ.get("KOBE_SOAK") == "1" else 20
+SESSIONS = 250 if SOAK else 20
 """make soak runs a year of them."""
 LOOKS_AT_CLOCK = 60
 """A look of the runner asks for the time about so often."""
