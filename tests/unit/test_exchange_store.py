@@ -62,6 +62,12 @@ def test_a_name_stays_taken_over_a_restart(store: Path) -> None:
     assert restarted(market, store, "06 15:00").post("buy", 1, client_order_id="k1")[0] == 422
 
 
+def test_its_books_are_for_their_owner_alone(store: Path) -> None:
+    """Nobody else on the machine may read what the account holds."""
+    Market(store=store).order("buy", 1)
+    assert {file.stat().st_mode & 0o777 for file in store.parent.glob(f"{store.name}*")} == {0o600}
+
+
 def test_a_stop_that_should_have_triggered_during_downtime_did(store: Path) -> None:
     """Down from 15:00 of the 4th to the 7th: the stop filled at 15:35 at 94.90, the trailing stop too, and the
     day order expired at its close; all of it as in an exchange that was never down."""

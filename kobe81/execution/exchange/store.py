@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -55,6 +55,9 @@ class Store:
 
     def __init__(self, path: Path | None) -> None:
         self._name = "memory" if path is None else str(path)
+        if path:
+            with suppress(OSError):  # what is wrong with the path, sqlite says in its own words
+                path.touch(mode=0o600)
         self._db = sqlite3.connect(self._name if path else ":memory:", check_same_thread=False, isolation_level=None,
                                    timeout=0.1)
         try:
